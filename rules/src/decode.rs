@@ -1,0 +1,191 @@
+//! Bytes → [`Event`]s and [`DeadLetter`]s, for every shape in which CloudTrail reaches people: a CloudTrail file, an
+//! array, one event, JSON lines, EventBridge envelopes, GuardDuty and Security Hub findings, each gzipped or not.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Cursor, Read};
+
+use bytes::Bytes;
+use flate2::bufread::MultiGzDecoder;
+
+use crate::dead_letter::DeadLetter;
+use crate::event::{Envelope, Event, EventKind, clip};
+use crate::frame::{Frame, Framer};
+use crate::json;
+
+/// How much is read at a time, in bytes.
+const CHUNK: usize = 256 << 10;
+
+/// One thing that decoding yields.
+#[derive(Debug)]
+pub enum Decoded {
+    /// An event.
+    Event(Box<Event>),
+    /// Bytes that are none.
+    DeadLetter(DeadLetter),
+}
+
+/// Decodes a stream of bytes of any length, holding one chunk and one object at a time. Never fails: what cannot be
+/// read, including an error of the reader itself, becomes a dead letter.
+pub struct Decoder<'r> {
+    reader: Box<dyn Read + Send + 'r>,
+    framer: Framer,
+    chunk: Vec<u8>,
+    read: u64,
+    most: u64,
+    last: bool,
+    /// An error of the reader that is yet to be told.
+    failed: Option<DeadLetter>,
+    /// What the last object held, as it may hold several events.
+    pending: VecDeque<Decoded>,
+}
+
+impl<'r> Decoder<'r> {
+    /// Decodes what `reader` yields; gzip is recognised by its first two bytes.
+    pub fn new(reader: impl Read + Send + 'r) -> Decoder<'r> {
+        Self::bounded(reader, u64::MAX)
+    }
+
+    /// Decodes one record of a stream. At most 512 MiB of it are decompressed, so that a small record cannot hold a
+    /// worker up for long; what lies beyond becomes a dead letter.
+    pub fn record(data: &'r [u8]) -> Decoder<'r> {
+        Self::bounded(Cursor::new(data), 512 << 20)
+    }
+
+    fn bounded(reader: impl Read + Send + 'r, most: u64) -> Decoder<'r> {
+        let mut reader = BufReader::with_capacity(CHUNK, reader);
+        // An error here shows again at the first read.
+        let gzipped = reader.fill_buf().is_ok_and(|head| head.starts_with(&[0x1f, 0x8b]));
+        let reader: Box<dyn Read + Send + 'r> =
+            if gzipped { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) };
+        Decoder {
+            reader,
+            framer: Framer::new(),
+            chunk: vec![0; CHUNK],
+            read: 0,
+            most,
+            last: false,
+            failed: None,
+            pending: VecDeque::new(),
+        }
+    }
+
+    /// Bytes read so far, decompressed.
+    pub fn bytes_read(&self) -> u64 {
+        self.read
+    }
+
+    fn fill(&mut self) {
+        match self.reader.read(&mut self.chunk) {
+            Ok(0) => self.last = true,
+            Ok(n) => {
+                self.framer.push(&self.chunk[..n]);
+                self.read += n as u64;
+                if self.read >= self.most {
+                    self.stop(format!("decompresses to more than {} MiB", self.most >> 20));
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => self.stop(format!("cannot be read any further: {error}")),
+        }
+    }
+
+    fn stop(&mut self, reason: String) {
+        self.last = true;
+        let (offset, fault, bytes) = (self.read, self.read, Bytes::new());
+        self.failed = Some(DeadLetter { offset, fault, reason, bytes });
+    }
+}
+
+impl Iterator for Decoder<'_> {
+    type Item = Decoded;
+
+    fn next(&mut self) -> Option<Decoded> {
+        loop {
+            if let Some(decoded) = self.pending.pop_front() {
+                return Some(decoded);
+            }
+            match self.framer.next(self.last) {
+                Frame::Object { offset, bytes } => open(bytes, offset, &mut self.pending),
+                Frame::Broken { offset, bytes, fault, reason } => {
+                    return Some(Decoded::DeadLetter(DeadLetter { offset, fault, reason, bytes }));
+                }
+                Frame::Starved if self.last => return self.failed.take().map(Decoded::DeadLetter),
+                Frame::Starved => self.fill(),
+            }
+        }
+    }
+}
+
+/// Sorts out what one object is, and appends the events that it holds, or a dead letter for what is none.
+fn open(bytes: Bytes, offset: u64, out: &mut VecDeque<Decoded>) {
+    let has = |name| json::member(&bytes, name).is_some();
+    let kind = if has("detail-type") && has("detail") {
+        return open_envelope(&bytes, offset, out);
+    } else if has("eventSource") || has("eventName") || has("eventID") {
+        EventKind::CloudTrail
+    } else if has("schemaVersion") && has("service") && has("type") {
+        EventKind::GuardDuty
+    } else if has("ProductArn") && has("Types") {
+        EventKind::SecurityHub
+    } else {
+        let reason = "neither a CloudTrail record, nor a GuardDuty or Security Hub finding, nor an EventBridge event";
+        return out.push_back(dead(bytes, offset, reason.to_owned()));
+    };
+    out.push_back(event(bytes, kind, None, offset));
+}
+
+/// An EventBridge event, as <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html> has it.
+fn open_envelope(bytes: &Bytes, offset: u64, out: &mut VecDeque<Decoded>) {
+    let text = |name| json::member(bytes, name).and_then(json::as_str).map(|text| text.into_owned());
+    let source = text("source").unwrap_or_default();
+    let detail_type = text("detail-type").unwrap_or_default();
+    let detail = json::member(bytes, "detail").unwrap_or_default();
+    let envelope = Envelope { detail_type, account: text("account"), region: text("region") };
+    // Anybody who may put events on a bus chooses their contents; only AWS itself may use a source that begins so.
+    if !source.starts_with("aws.") {
+        let reason = format!(
+            "its `source` is {:?}: only events whose source begins with `aws.` are AWS's own",
+            clip(&source, 60)
+        );
+        return out.push_back(dead(bytes.clone(), offset, reason));
+    }
+    let at = |part: &[u8]| offset + (part.as_ptr() as usize - bytes.as_ptr() as usize) as u64;
+    match (source.as_str(), envelope.detail_type.as_str()) {
+        (_, kind) if kind.ends_with(" via CloudTrail") => {
+            out.push_back(event(bytes.slice_ref(detail), EventKind::CloudTrail, Some(envelope), at(detail)));
+        }
+        ("aws.guardduty", "GuardDuty Finding") => {
+            out.push_back(event(bytes.slice_ref(detail), EventKind::GuardDuty, Some(envelope), at(detail)));
+        }
+        ("aws.securityhub", kind) if kind.starts_with("Security Hub Findings") => {
+            let findings = json::member(detail, "findings").unwrap_or_default();
+            let before = out.len();
+            for finding in json::elements(findings) {
+                let bytes = bytes.slice_ref(finding);
+                out.push_back(event(bytes, EventKind::SecurityHub, Some(envelope.clone()), at(finding)));
+            }
+            if out.len() == before {
+                out.push_back(dead(bytes.clone(), offset, "its `detail` lists no findings".to_owned()));
+            }
+        }
+        (_, kind) => {
+            let reason = format!("its `detail-type` is {:?}, which is not evaluated", clip(kind, 60));
+            out.push_back(dead(bytes.clone(), offset, reason));
+        }
+    }
+}
+
+fn event(bytes: Bytes, kind: EventKind, envelope: Option<Envelope>, offset: u64) -> Decoded {
+    match Event::new(bytes.clone(), kind, envelope) {
+        Ok(event) => Decoded::Event(Box::new(event)),
+        Err(reason) => dead(bytes, offset, reason),
+    }
+}
+
+fn dead(bytes: Bytes, offset: u64, reason: String) -> Decoded {
+    Decoded::DeadLetter(DeadLetter { offset, fault: offset, reason, bytes })
+}
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

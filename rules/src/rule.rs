@@ -1,0 +1,138 @@
+//! [`Rule`]: a Sigma detection rule, ready to be evaluated.
+
+use std::collections::HashMap;
+
+use rsigma_eval::{CompiledDetection, CompiledRule, compile_rule};
+use rsigma_parser::{ConditionExpr, Level, SigmaRule};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::event::EventKind;
+use crate::fields::Fields;
+use crate::severity::Severity;
+
+/// A Sigma detection rule for `product: aws`. It matches one event.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The rule's `id`; of a rule without one, a hash of its title.
+    pub id: String,
+    /// Whether the file gives an id.
+    pub has_own_id: bool,
+    /// `title`.
+    pub title: String,
+    /// `description`, empty when there is none.
+    pub description: String,
+    /// `level`; medium where the file gives none.
+    pub severity: Severity,
+    /// Whether the file gives a level.
+    pub has_own_level: bool,
+    /// ATT&CK techniques among the tags, such as `T1098.001`, sorted.
+    pub techniques: Vec<String>,
+    /// ATT&CK tactics among the tags, such as `persistence`, sorted.
+    pub tactics: Vec<String>,
+    /// `falsepositives`.
+    pub false_positives: Vec<String>,
+    /// `references`.
+    pub references: Vec<String>,
+    /// What to do first: `dial.remediation`.
+    pub remediation: Option<String>,
+    /// The file it came from, as it was named to the loader.
+    pub file: String,
+    /// The line of that file on which its document begins, from 1.
+    pub line: usize,
+    /// `logsource.service`; a rule without one looks at events of every kind.
+    pub service: Option<String>,
+    pub(crate) conditions: Vec<ConditionExpr>,
+    detections: HashMap<String, CompiledDetection>,
+}
+
+/// DIAL's own part of a rule, under the custom key `dial`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    remediation: Option<String>,
+}
+
+impl Rule {
+    /// Compiles a parsed rule.
+    ///
+    /// # Errors
+    /// Says what in the rule cannot be evaluated.
+    pub(crate) fn compile(parsed: &SigmaRule, file: &str, line: usize) -> Result<Rule, String> {
+        let CompiledRule { detections, conditions, .. } = compile_rule(parsed).map_err(|error| error.to_string())?;
+        let own: Own = match parsed.custom_attributes.get("dial") {
+            Some(value) => yaml_serde::from_value(value.clone()).map_err(|error| format!("under `dial`: {error}"))?,
+            None => Own::default(),
+        };
+        let (techniques, tactics) = attack(&parsed.tags);
+        Ok(Rule {
+            id: parsed.id.clone().unwrap_or_else(|| untitled_id(&parsed.title)),
+            has_own_id: parsed.id.is_some(),
+            title: parsed.title.clone(),
+            description: parsed.description.clone().unwrap_or_default(),
+            severity: parsed.level.map_or(Severity::Medium, severity),
+            has_own_level: parsed.level.is_some(),
+            techniques,
+            tactics,
+            false_positives: parsed.falsepositives.clone(),
+            references: parsed.references.clone(),
+            remediation: own.remediation,
+            file: file.to_owned(),
+            line,
+            service: parsed.logsource.service.clone(),
+            conditions,
+            detections,
+        })
+    }
+
+    /// Whether the rule is about events of this kind at all.
+    pub fn looks_at(&self, kind: EventKind) -> bool {
+        self.service.as_deref().is_none_or(|service| service.eq_ignore_ascii_case(kind.service()))
+    }
+
+    /// Whether the event satisfies one of the rule's conditions.
+    pub(crate) fn matches(&self, event: &Fields<'_>) -> bool {
+        let mut selections = Vec::new();
+        self.conditions
+            .iter()
+            .any(|condition| rsigma_eval::compiler::eval_condition(condition, &self.detections, event, &mut selections))
+    }
+}
+
+fn severity(level: Level) -> Severity {
+    match level {
+        Level::Informational => Severity::Informational,
+        Level::Low => Severity::Low,
+        Level::Medium => Severity::Medium,
+        Level::High => Severity::High,
+        Level::Critical => Severity::Critical,
+    }
+}
+
+fn untitled_id(title: &str) -> String {
+    let hash = Sha256::digest(title.as_bytes());
+    hash.iter().take(8).fold("title-".to_owned(), |id, byte| format!("{id}{byte:02x}"))
+}
+
+/// Techniques and tactics of tags such as `attack.t1098.001` and `attack.persistence`. Sigma's tag appendix spells a
+/// tactic of two words with a hyphen, older rules with an underscore.
+fn attack(tags: &[String]) -> (Vec<String>, Vec<String>) {
+    let names = tags.iter().filter_map(|tag| tag.strip_prefix("attack.")).map(str::to_lowercase);
+    let is_technique = |name: &String| {
+        let digits = name.strip_prefix('t').unwrap_or_default();
+        digits.len() >= 4 && digits.chars().all(|c| c.is_ascii_digit() || c == '.')
+    };
+    let (mut techniques, others): (Vec<_>, Vec<_>) = names.partition(is_technique);
+    techniques.iter_mut().for_each(|name| name.make_ascii_uppercase());
+    // Groups (`g0001`) and software (`s0001`) are no tactics.
+    let mut tactics: Vec<_> = others
+        .into_iter()
+        .filter(|name| !name.contains(|c: char| c.is_ascii_digit()))
+        .map(|name| name.replace('_', "-"))
+        .collect();
+    for list in [&mut techniques, &mut tactics] {
+        list.sort();
+        list.dedup();
+    }
+    (techniques, tactics)
+}

@@ -1,0 +1,185 @@
+//! Tests of rules: files `NAME.test.yml` beside the rules, with events and the findings expected of them.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::decode::{Decoded, Decoder};
+use crate::event::rfc3339;
+use crate::ruleset::{RuleFile, RuleSet};
+
+/// A file of tests.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleTest {
+    /// The id of the rule that is tested.
+    pub rule: String,
+    /// Its cases.
+    pub cases: Vec<Case>,
+}
+
+/// One case: events, and the ones among them that the rule must find.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What it shows.
+    pub name: String,
+    /// CloudTrail records, complete or partial, or EventBridge envelopes of them or of GuardDuty and Security Hub
+    /// findings. What every record has is filled in where it is missing.
+    pub events: Vec<Map<String, Value>>,
+    /// Numbers, from 1, of the events that the rule must match; it must match no other.
+    pub expect: Vec<usize>,
+}
+
+/// How a case ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The file of tests.
+    pub file: String,
+    /// The rule's id.
+    pub rule: String,
+    /// The case's name.
+    pub case: String,
+    /// What is wrong; `None` when it passed.
+    pub failure: Option<String>,
+}
+
+impl RuleTest {
+    /// Reads a file of tests.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, with line and column where YAML knows them.
+    pub fn parse(text: &str) -> Result<RuleTest, String> {
+        let test: RuleTest = yaml_serde::from_str(text).map_err(|error| error.to_string())?;
+        if test.cases.is_empty() {
+            return Err("it has no cases: a test without cases tests nothing".to_owned());
+        }
+        Ok(test)
+    }
+}
+
+/// Runs the cases of one file.
+pub fn run(rules: &RuleSet, file: &RuleFile) -> Vec<Outcome> {
+    let outcome = |rule: &str, case: &str, failure| Outcome {
+        file: file.name.clone(),
+        rule: rule.to_owned(),
+        case: case.to_owned(),
+        failure,
+    };
+    let test = match RuleTest::parse(&file.text) {
+        Ok(test) => test,
+        Err(error) => return vec![outcome("", "the file itself", Some(error))],
+    };
+    if rules.rule(&test.rule).is_none() {
+        let failure = format!("no loaded rule has the id {}", test.rule);
+        return vec![outcome(&test.rule, "the file itself", Some(failure))];
+    }
+    test.cases.iter().map(|case| outcome(&test.rule, &case.name, run_case(rules, &test.rule, case).err())).collect()
+}
+
+fn run_case(rules: &RuleSet, rule: &str, case: &Case) -> Result<(), String> {
+    let mut found = Vec::new();
+    for (at, event) in case.events.iter().enumerate() {
+        let number = at + 1;
+        let bytes = serde_json::to_vec(&complete(event.clone(), number)).map_err(|error| error.to_string())?;
+        for decoded in Decoder::record(&bytes) {
+            match decoded {
+                Decoded::DeadLetter(letter) => {
+                    return Err(format!("event {number} cannot be decoded: {}", letter.reason));
+                }
+                Decoded::Event(event) if rules.evaluate(&event).iter().any(|found| found.rule.id == rule) => {
+                    found.push(number);
+                }
+                Decoded::Event(_) => {}
+            }
+        }
+    }
+    if let Some(number) = case.expect.iter().find(|&&number| number == 0 || number > case.events.len()) {
+        return Err(format!("it expects event {number}, but has {}", case.events.len()));
+    }
+    let mut expected = case.expect.clone();
+    expected.sort_unstable();
+    expected.dedup();
+    if expected == found { Ok(()) } else { Err(format!("expected a finding of events {expected:?}, found {found:?}")) }
+}
+
+/// Fills in what every CloudTrail record has, in an envelope's `detail` too; findings of other services, which differ
+/// more, get their ids and times only.
+fn complete(mut event: Map<String, Value>, number: usize) -> Value {
+    let time = rfc3339(1_767_225_600_000 + number as i64 * 1000); // from the start of 2026 on
+    let id = format!("00000000-0000-4000-8000-{number:012}");
+    let record = json!({
+        "eventVersion": "1.11", "eventID": id, "eventTime": time, "eventType": "AwsApiCall", "awsRegion": "us-east-1",
+        "eventCategory": "Management", "managementEvent": true, "readOnly": false, "sourceIPAddress": "198.51.100.10",
+        "userAgent": "aws-cli/2.15.0", "recipientAccountId": "111122223333", "requestParameters": null,
+        "responseElements": null,
+        "userIdentity": {"type": "IAMUser", "userName": "alice", "accountId": "111122223333",
+            "arn": "arn:aws:iam::111122223333:user/alice", "principalId": "AIDAEXAMPLE", "accessKeyId": "AKIAEXAMPLE"},
+    });
+    let guardduty = json!({
+        "schemaVersion": "2.0", "accountId": "111122223333", "region": "us-east-1", "id": id, "updatedAt": time,
+        "createdAt": time, "severity": 5, "type": "", "service": {}, "resource": {},
+    });
+    let securityhub = json!({"Id": id, "UpdatedAt": time, "ProductArn": "", "Types": []});
+    let missing = |members: &mut Map<String, Value>, defaults: &Value| {
+        for (key, value) in defaults.as_object().into_iter().flatten() {
+            members.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    };
+    if !event.contains_key("detail") {
+        missing(&mut event, &record);
+        return Value::Object(event);
+    }
+    let source = event.get("source").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if let Some(Value::Object(detail)) = event.get_mut("detail") {
+        match source.as_str() {
+            "aws.guardduty" => missing(detail, &guardduty),
+            "aws.securityhub" => detail
+                .get_mut("findings")
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_object_mut)
+                .for_each(|finding| missing(finding, &securityhub)),
+            _ => missing(detail, &record),
+        }
+    }
+    let envelope = json!({"version": "0", "id": id, "account": "111122223333", "region": "us-east-1", "time": time});
+    missing(&mut event, &envelope);
+    Value::Object(event)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::ruleset::tests::rules;
+
+    const RULE: &str =
+        "title: t\nid: r\nlogsource: {product: aws}\ndetection: {s: {eventName: CreateUser}, condition: s}";
+
+    fn failures(cases: &str) -> Vec<Option<String>> {
+        let file = RuleFile { name: "t.test.yml".into(), text: format!("rule: r\ncases:\n{cases}") };
+        run(&rules(RULE), &file).into_iter().map(|outcome| outcome.failure).collect()
+    }
+
+    #[test]
+    fn a_case_passes_only_with_exactly_the_expected_findings() {
+        let events = "[{eventSource: i, eventName: CreateUser}, {eventSource: i, eventName: X}]";
+        assert_eq!(failures(&format!(" - {{name: n, events: {events}, expect: [1]}}")), [None]);
+        for wrong in ["[]", "[2]", "[1, 2]", "[3]", "[0]"] {
+            let failed = failures(&format!(" - {{name: n, events: {events}, expect: {wrong}}}"));
+            assert!(failed[0].is_some(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn unusable_files_fail() {
+        assert!(failures(" []")[0].as_ref().unwrap().contains("no cases"));
+        assert!(failures(" - {name: n, events: [], expcet: []}")[0].as_ref().unwrap().contains("expcet"));
+        let broken = failures(" - {name: n, events: [{eventSource: i}], expect: []}");
+        assert!(broken[0].as_ref().unwrap().contains("eventName"), "{broken:?}");
+        let file =
+            RuleFile { name: "t".into(), text: "rule: other\ncases: [{name: n, events: [], expect: []}]".into() };
+        assert!(run(&rules(RULE), &file)[0].failure.as_ref().unwrap().contains("other"));
+    }
+}

@@ -1,0 +1,170 @@
+//! [`RuleSet`]: rules loaded together, and the matches of an event.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::event::{Event, EventKind};
+use crate::fields::Fields;
+use crate::index::{Index, Need};
+use crate::rule::Rule;
+
+/// A file of rules: what it is called, and its text. It may hold several YAML documents.
+#[derive(Debug, Clone)]
+pub struct RuleFile {
+    /// The name that messages use.
+    pub name: String,
+    /// Sigma YAML.
+    pub text: String,
+}
+
+/// Something in a file of rules that keeps it from being loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub file: String,
+    /// The line, from 1; of a condition or a value the best guess.
+    pub line: usize,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.message)
+    }
+}
+
+/// What loading came to.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The rules that are fine.
+    pub rules: RuleSet,
+    /// Why others are not. A rule set with problems must not be put to work.
+    pub problems: Vec<Problem>,
+    /// Rules that are fine but for other log sources than AWS, by file and title.
+    pub foreign: Vec<(String, String)>,
+}
+
+/// A rule that an event satisfies.
+#[derive(Debug, Clone)]
+pub struct Match<'e> {
+    /// The rule.
+    pub rule: Arc<Rule>,
+    /// The event.
+    pub event: &'e Event,
+}
+
+/// Rules that are evaluated together.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    rules: Vec<Arc<Rule>>,
+    cloudtrail: Index,
+    guardduty: Index,
+    securityhub: Index,
+}
+
+impl RuleSet {
+    /// Loads all rules of these files. Order is kept.
+    pub fn load(files: &[RuleFile]) -> Loaded {
+        let mut loaded = Loaded { rules: RuleSet::default(), problems: Vec::new(), foreign: Vec::new() };
+        let mut seen: HashMap<String, String> = HashMap::new();
+        for file in files {
+            for document in crate::sigma::documents(&file.text) {
+                loaded.add(file, &document, &mut seen);
+            }
+        }
+        loaded
+    }
+
+    /// The rules, in the order of their files.
+    pub fn rules(&self) -> &[Arc<Rule>] {
+        &self.rules
+    }
+
+    /// The rule with this id.
+    pub fn rule(&self, id: &str) -> Option<&Arc<Rule>> {
+        self.rules.iter().find(|rule| rule.id == id)
+    }
+
+    /// The rules that the event satisfies. Only rules whose `eventName` and `eventSource` conditions the event can meet
+    /// are evaluated.
+    pub fn evaluate<'e>(&self, event: &'e Event) -> Vec<Match<'e>> {
+        let fields = Fields(event);
+        self.index(event.kind())
+            .candidates(&event.name(), &event.source())
+            .filter(|&rule| self.rules[rule].matches(&fields))
+            .map(|rule| Match { rule: Arc::clone(&self.rules[rule]), event })
+            .collect()
+    }
+
+    /// The same matches by evaluating every rule: what [`RuleSet::evaluate`] is held against.
+    pub fn evaluate_all<'e>(&self, event: &'e Event) -> Vec<Match<'e>> {
+        let fields = Fields(event);
+        self.rules
+            .iter()
+            .filter(|rule| rule.looks_at(event.kind()) && rule.matches(&fields))
+            .map(|rule| Match { rule: Arc::clone(rule), event })
+            .collect()
+    }
+
+    fn index(&self, kind: EventKind) -> &Index {
+        match kind {
+            EventKind::CloudTrail => &self.cloudtrail,
+            EventKind::GuardDuty => &self.guardduty,
+            EventKind::SecurityHub => &self.securityhub,
+        }
+    }
+
+    fn insert(&mut self, rule: Rule, need: Need) {
+        let at = self.rules.len();
+        if rule.looks_at(EventKind::CloudTrail) {
+            self.cloudtrail.insert(at, need);
+        }
+        // Findings have neither `eventName` nor `eventSource` to file a rule under.
+        if rule.looks_at(EventKind::GuardDuty) {
+            self.guardduty.insert(at, Need::default());
+        }
+        if rule.looks_at(EventKind::SecurityHub) {
+            self.securityhub.insert(at, Need::default());
+        }
+        self.rules.push(Arc::new(rule));
+    }
+}
+
+impl Loaded {
+    fn add(&mut self, file: &RuleFile, document: &crate::sigma::Document<'_>, seen: &mut HashMap<String, String>) {
+        let problem = |line: usize, message: String| Problem { file: file.name.clone(), line, message };
+        let parsed = match document.parse() {
+            Ok(parsed) => parsed,
+            Err(faults) => {
+                self.problems.extend(faults.into_iter().map(|(line, message)| problem(line, message)));
+                return;
+            }
+        };
+        for rule in &parsed {
+            let product = rule.logsource.product.as_deref().unwrap_or("");
+            if !product.eq_ignore_ascii_case("aws") {
+                self.foreign.push((file.name.clone(), rule.title.clone()));
+                continue;
+            }
+            match Rule::compile(rule, &file.name, document.line) {
+                Err(message) => self.problems.push(problem(document.locate(&message), message)),
+                Ok(compiled) => match seen.insert(compiled.id.clone(), file.name.clone()) {
+                    None => self.rules.insert(compiled, Need::of(rule)),
+                    Some(other) => {
+                        let message = format!(
+                            "the rule id {} is already used in {other}: give this rule one of its own",
+                            compiled.id
+                        );
+                        self.problems.push(problem(document.line_of("id:"), message));
+                    }
+                },
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "ruleset_tests.rs"]
+pub(crate) mod tests;

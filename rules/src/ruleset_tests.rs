@@ -1,0 +1,144 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::event::tests::event;
+
+/// The rules of one text, which must be without problems.
+pub(crate) fn rules(text: &str) -> RuleSet {
+    let loaded = RuleSet::load(&[file("test.yml", text)]);
+    assert_eq!(loaded.problems, []);
+    loaded.rules
+}
+
+fn file(name: &str, text: &str) -> RuleFile {
+    RuleFile { name: name.into(), text: text.into() }
+}
+
+fn problems(text: &str) -> Vec<String> {
+    RuleSet::load(&[file("a.yml", text)]).problems.iter().map(ToString::to_string).collect()
+}
+
+fn rule(id: &str, detection: &str) -> String {
+    format!("title: {id}\nid: {id}\nlogsource: {{product: aws, service: cloudtrail}}\ndetection:\n{detection}\n---\n")
+}
+
+#[test]
+fn problems_name_file_line_and_cause() {
+    let good = rule("a", "    s: {eventName: X}\n    condition: s");
+    for (text, line, words) in [
+        ("title: [", 2, "YAML"),
+        ("logsource: {product: aws}\ndetection:\n    s: {a: b}\n    condition: s", 1, "title"),
+        ("title: t\nlogsource: {product: aws}\ndetection:\n    s:\n        a|nope: b\n    condition: s", 5, "nope"),
+        ("title: t\nlogsource: {product: aws}\ndetection:\n    s: {a: b}\n    condition: s and", 5, "ondition"),
+        ("title: t\nlogsource: {product: aws}\ndetection:\n    s:\n        a|re: '(['\n    condition: s", 5, "regex"),
+        (
+            "title: t\nlogsource: {product: aws}\ndetection:\n    s: {a: b}\n    condition: s\ndial: {remedy: x}",
+            6,
+            "remedy",
+        ),
+        (
+            "title: t\ncorrelation:\n    type: event_count\n    rules: [a]\n    timespan: 5m\n    condition: {gte: 3}",
+            2,
+            "correlation",
+        ),
+        (&good, 2, "already used in a.yml"),
+    ] {
+        let found = problems(&format!("{good}{text}"));
+        let offset = good.lines().count();
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        assert!(found[0].starts_with(&format!("a.yml:{}:", line + offset)), "{text}: {found:?}");
+        assert!(found[0].to_lowercase().contains(&words.to_lowercase()), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn files_may_hold_several_documents_and_global_parts() {
+    assert_eq!(
+        rules(
+            &(rule("a", "    s: {eventName: X}\n    condition: s")
+                + &rule("b", "    s: {eventName: Y}\n    condition: s"))
+        )
+        .rules()
+        .len(),
+        2
+    );
+    let global = "action: global\nlogsource: {product: aws}\n---\ntitle: a\ndetection: {s: {eventName: X}, condition: s}\n---\ntitle: b\ndetection: {s: {eventName: Y}, condition: s}\n";
+    assert_eq!(rules(global).rules().len(), 2);
+}
+
+#[test]
+fn rules_of_other_products_are_named_and_left_out() {
+    let loaded = RuleSet::load(&[file(
+        "w.yml",
+        "title: w\nlogsource: {product: windows}\ndetection: {s: {a: b}, condition: s}",
+    )]);
+    assert_eq!(loaded.foreign, [("w.yml".to_owned(), "w".to_owned())]);
+    assert!(loaded.problems.is_empty() && loaded.rules.rules().is_empty());
+}
+
+#[test]
+fn a_rule_looks_only_at_its_own_service() {
+    let rules = rules(
+        "title: g\nlogsource: {product: aws, service: guardduty}\ndetection: {s: {eventName: CreateUser}, condition: s}",
+    );
+    assert!(rules.evaluate(&event(json!({}))).is_empty());
+}
+
+/// Detections over the two members that the index knows, and one that it does not.
+fn detection() -> impl Strategy<Value = String> {
+    let field =
+        prop::sample::select(vec!["eventName", "eventSource", "region", "eventName|startswith", "eventSource|cased"]);
+    let value = prop::sample::select(vec!["'A'", "'b'", "['a', B]", "'a*'", "null", "['A', 'x?']", "''"]);
+    let item = (field, value).prop_map(|(field, value)| format!("{field}: {value}"));
+    let map = prop::collection::vec(item.clone(), 1..3).prop_map(|items| {
+        let mut items: Vec<String> = items;
+        items.sort_by_key(|item| item.split(':').next().map(str::to_owned));
+        items.dedup_by_key(|item| item.split(':').next().map(str::to_owned));
+        format!("{{{}}}", items.join(", "))
+    });
+    prop_oneof![3 => map.clone(), 1 => prop::collection::vec(map, 1..3).prop_map(|maps| format!("[{}]", maps.join(", "))), 1 => Just("['keyword']".to_owned())]
+}
+
+fn condition() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "s1",
+        "s1 and s2",
+        "s1 or s2",
+        "not s1",
+        "s1 and not s2",
+        "1 of s*",
+        "all of s*",
+        "1 of them",
+        "2 of s*",
+        "(s1 or s2) and s3",
+        "not (s1 and s2)",
+        "all of them",
+        "s1 or not s2",
+    ])
+    .prop_map(str::to_owned)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1200))]
+
+    #[test]
+    fn the_index_loses_no_match(
+        detections in prop::collection::vec((detection(), detection(), detection(), condition()), 1..4),
+        name in prop::sample::select(vec!["A", "a", "B", "ab", "x1", "", "ſ"]),
+        source in prop::sample::select(vec!["A", "a", "b", "ab"]),
+        region in prop::sample::select(vec![json!(null), json!("a"), json!("keyword")]),
+    ) {
+        let text: String = detections.iter().enumerate().map(|(i, (s1, s2, s3, condition))| {
+            rule(&format!("r{i}"), &format!("    s1: {s1}\n    s2: {s2}\n    s3: {s3}\n    condition: {condition}"))
+        }).collect();
+        let rules = rules(&text);
+        // Empty names and sources make no event; the strategy leaves one in to see the others alone.
+        let name = if name.is_empty() { "B" } else { name };
+        let event = event(json!({"eventName": name, "eventSource": source, "region": region}));
+        let ids = |found: Vec<Match<'_>>| { let mut ids: Vec<_> = found.iter().map(|m| m.rule.id.clone()).collect(); ids.sort(); ids };
+        prop_assert_eq!(ids(rules.evaluate(&event)), ids(rules.evaluate_all(&event)), "{}", text);
+    }
+}

@@ -1,0 +1,92 @@
+//! Sigma YAML → parsed rules, with the lines that messages need and rsigma does not give.
+
+use rsigma_parser::{SigmaRule, parse_sigma_yaml};
+
+/// One YAML document of a file, or a whole file whose documents build on each other (`action: global`).
+#[derive(Debug)]
+pub(crate) struct Document<'t> {
+    text: &'t str,
+    /// The line of the file on which it begins, from 1.
+    pub(crate) line: usize,
+}
+
+/// Splits a file at its `---` lines. Documents without content are left out.
+pub(crate) fn documents(text: &str) -> Vec<Document<'_>> {
+    let whole = |text| vec![Document { text, line: 1 }];
+    if text.lines().any(|line| line.starts_with("action:")) {
+        return whole(text);
+    }
+    let mut documents = Vec::new();
+    let (mut begin, mut begin_line, mut at) = (0, 1, 0);
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        if line.trim_end() == "---" {
+            documents.push(Document { text: &text[begin..at], line: begin_line });
+            (begin, begin_line) = (at + line.len(), number + 2);
+        }
+        at += line.len();
+    }
+    documents.push(Document { text: &text[begin..], line: begin_line });
+    documents.retain(|document| document.text.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#')));
+    documents
+}
+
+impl Document<'_> {
+    /// The document's detection rules.
+    ///
+    /// # Errors
+    /// Lines of the file, and what is wrong there. A correlation or a filter is an error: ignoring it would leave
+    /// something undetected that its author relies on.
+    pub(crate) fn parse(&self) -> Result<Vec<SigmaRule>, Vec<(usize, String)>> {
+        let collection = parse_sigma_yaml(self.text).map_err(|error| vec![self.fault(error.to_string())])?;
+        let mut faults: Vec<_> = collection.errors.into_iter().map(|error| self.fault(error)).collect();
+        if let Some(correlation) = collection.correlations.first() {
+            let message = format!(
+                "{:?} is a correlation rule, which this version does not evaluate: leave it out",
+                correlation.title
+            );
+            faults.push((self.line_of("correlation:"), message));
+        }
+        if let Some(filter) = collection.filters.first() {
+            let message = format!(
+                "{:?} is a filter, which this version does not apply: put its condition into the rules",
+                filter.title
+            );
+            faults.push((self.line_of("filter:"), message));
+        }
+        if faults.is_empty() { Ok(collection.rules) } else { Err(faults) }
+    }
+
+    fn fault(&self, message: String) -> (usize, String) {
+        (self.locate(&message), message)
+    }
+
+    /// The line that a message is about: the one it names, one that holds what it quotes, or the key it is about.
+    pub(crate) fn locate(&self, message: &str) -> usize {
+        if let Some(line) = number_after(message, " at line ") {
+            return self.line + line.saturating_sub(1);
+        }
+        if message.starts_with("Missing required field") {
+            return self.line;
+        }
+        let quoted = message.split(['\'', '`', '"']).skip(1).step_by(2);
+        let shown = message.lines().skip(1).map(str::trim); // a regular expression stands on a line of its own
+        for needle in quoted.chain(shown).filter(|needle| !needle.is_empty()) {
+            if let Some(at) = self.text.lines().position(|line| line.contains(needle)) {
+                return self.line + at;
+            }
+        }
+        let key = if message.contains("ondition") { "condition:" } else { "detection:" };
+        self.line_of(key)
+    }
+
+    /// The first line that begins with `key`, whatever its indentation; the document's first without one.
+    pub(crate) fn line_of(&self, key: &str) -> usize {
+        self.line + self.text.lines().position(|line| line.trim_start().starts_with(key)).unwrap_or(0)
+    }
+}
+
+fn number_after(message: &str, words: &str) -> Option<usize> {
+    let rest = &message[message.find(words)? + words.len()..];
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..digits].parse().ok()
+}
