@@ -1,0 +1,113 @@
+//! The stream port over Kinesis Data Streams.
+
+use async_trait::async_trait;
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::primitives::DateTime;
+use aws_sdk_kinesis::types::{self, ShardIteratorType};
+use aws_sdk_kinesis::{Client, Config};
+use bytes::Bytes;
+
+use crate::error::{ErrorKind, PortError};
+use crate::sdk_error::port_error;
+use crate::stream::{ChildShard, GetRecords, HashRange, IteratorStart, Shard, ShardPage, StreamClient, StreamRecord};
+
+/// A stream of Kinesis Data Streams, by its name.
+#[derive(Clone, Debug)]
+pub struct KinesisStream {
+    client: Client,
+    stream_name: String,
+}
+
+impl KinesisStream {
+    /// The stream of this name in the client's region and account. The client's own retries are switched off, and its
+    /// connections shared.
+    pub fn new(client: Client, stream_name: impl Into<String>) -> Self {
+        let config: Config = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
+        Self { client: Client::from_conf(config), stream_name: stream_name.into() }
+    }
+}
+
+#[async_trait]
+impl StreamClient for KinesisStream {
+    async fn list_shards(&self, page: Option<&str>) -> Result<ShardPage, PortError> {
+        let call = self.client.list_shards();
+        // A token carries the stream; naming both is an error.
+        let call = match page {
+            Some(token) => call.next_token(token),
+            None => call.stream_name(&self.stream_name),
+        };
+        let answer = call.send().await.map_err(|e| port_error("ListShards", e))?;
+        Ok(ShardPage {
+            next: answer.next_token,
+            shards: answer.shards.unwrap_or_default().into_iter().map(shard).collect(),
+        })
+    }
+
+    async fn get_iterator(&self, shard_id: &str, start: &IteratorStart) -> Result<String, PortError> {
+        let call = self.client.get_shard_iterator().stream_name(&self.stream_name).shard_id(shard_id);
+        let call = match start {
+            IteratorStart::TrimHorizon => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            IteratorStart::Latest => call.shard_iterator_type(ShardIteratorType::Latest),
+            IteratorStart::AtTimestamp(millis) => {
+                call.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(*millis))
+            }
+            IteratorStart::At(sequence) => call
+                .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+                .starting_sequence_number(sequence.as_str()),
+            IteratorStart::After(sequence) => call
+                .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
+                .starting_sequence_number(sequence.as_str()),
+        };
+        let answer = call.send().await.map_err(|e| port_error("GetShardIterator", e))?;
+        answer.shard_iterator.ok_or_else(|| malformed("GetShardIterator", "an answer without iterator"))
+    }
+
+    async fn get_records(&self, iterator: &str, limit: u32) -> Result<GetRecords, PortError> {
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let call = self.client.get_records().shard_iterator(iterator).limit(limit);
+        let answer = call.send().await.map_err(|e| port_error("GetRecords", e))?;
+        Ok(GetRecords {
+            records: answer.records.into_iter().map(record).collect::<Result<_, _>>()?,
+            next_iterator: answer.next_shard_iterator.filter(|iterator| !iterator.is_empty()),
+            millis_behind_latest: answer.millis_behind_latest,
+            child_shards: answer.child_shards.unwrap_or_default().into_iter().map(child).collect(),
+        })
+    }
+}
+
+fn malformed(call: &'static str, what: impl std::fmt::Display) -> PortError {
+    PortError::new(call, ErrorKind::Unavailable, format!("the service sent {what}"))
+}
+
+fn record(record: types::Record) -> Result<StreamRecord, PortError> {
+    let sequence_number = record.sequence_number.parse().map_err(|e| malformed("GetRecords", e))?;
+    let arrival = record.approximate_arrival_timestamp.and_then(|time| time.to_millis().ok());
+    Ok(StreamRecord {
+        sequence_number,
+        partition_key: record.partition_key.unwrap_or_default(),
+        arrival: arrival.unwrap_or_default(),
+        data: Bytes::from(record.data.into_inner()),
+    })
+}
+
+fn shard(shard: types::Shard) -> Shard {
+    let range = shard.sequence_number_range;
+    Shard {
+        shard_id: shard.shard_id,
+        parent_ids: shard.parent_shard_id.into_iter().chain(shard.adjacent_parent_shard_id).collect(),
+        hash_range: shard.hash_key_range.as_ref().and_then(hash_range),
+        open: range.is_none_or(|range| range.ending_sequence_number.is_none()),
+    }
+}
+
+fn child(child: types::ChildShard) -> ChildShard {
+    ChildShard {
+        shard_id: child.shard_id,
+        parent_ids: child.parent_shards,
+        hash_range: child.hash_key_range.as_ref().and_then(hash_range),
+    }
+}
+
+fn hash_range(range: &types::HashKeyRange) -> Option<HashRange> {
+    Some(HashRange { start: range.starting_hash_key.parse().ok()?, end: range.ending_hash_key.parse().ok()? })
+}

@@ -1,0 +1,282 @@
+//! One shard from the taking of its lease to its end: read, process, and what interrupts that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::checkpoint::CheckpointError;
+use crate::checkpointer::Checkpointer;
+use crate::children;
+use crate::config::WorkerConfig;
+use crate::error::{ErrorKind, ProcessError};
+use crate::held::HeldLease;
+use crate::lease::LeaseChange;
+use crate::processor::{ProcessorFactory, ShardProcessor, ShardStart};
+use crate::progress::{ProgressPage, ShardProgress, WorkerProgress};
+use crate::reader::{Polled, ShardReader, start_at};
+use crate::record::Batch;
+use crate::retry;
+use crate::store::LeaseStore;
+use crate::stream::{ChildShard, StreamClient};
+
+/// What the shards of one worker share.
+pub(crate) struct Surroundings {
+    pub(crate) config: WorkerConfig,
+    pub(crate) stream: Arc<dyn StreamClient>,
+    pub(crate) leases: Arc<dyn LeaseStore>,
+    pub(crate) factory: Arc<dyn ProcessorFactory>,
+    pub(crate) progress: watch::Sender<WorkerProgress>,
+    /// Finish what is at hand and let go.
+    pub(crate) stopping: CancellationToken,
+    /// Let go at once.
+    pub(crate) overdue: CancellationToken,
+}
+
+/// How a shard's run ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It was read to its end, and its children's leases exist.
+    Ended,
+    /// Somebody else has it.
+    Lost,
+    /// The worker is stopping; the lease is released.
+    Stopped,
+    /// The processor cannot go on; the lease is released.
+    Failed(ProcessError),
+}
+
+/// Why the work on a shard cannot go on.
+enum Halt {
+    Lost,
+    Stopping,
+    Failed(ProcessError),
+}
+
+impl From<CheckpointError> for Halt {
+    fn from(error: CheckpointError) -> Self {
+        match error {
+            CheckpointError::LeaseLost(_) => Self::Lost,
+            other => Self::Failed(other.into()),
+        }
+    }
+}
+
+/// A call of the processor.
+enum Call<'a> {
+    Process(&'a Batch),
+    Idle,
+    ShardEnded,
+}
+
+/// A shard that this worker holds the lease of.
+pub(crate) struct ShardRun {
+    around: Arc<Surroundings>,
+    held: Arc<HeldLease>,
+    shard_id: Arc<str>,
+    checkpointer: Checkpointer,
+    processor: Box<dyn ShardProcessor>,
+    page: ProgressPage,
+}
+
+impl ShardRun {
+    pub(crate) fn new(around: Arc<Surroundings>, held: HeldLease) -> Self {
+        let held = Arc::new(held);
+        let lease = held.lease();
+        let shard_id = held.shard_id().clone();
+        let start = ShardStart {
+            shard_id: shard_id.clone(),
+            checkpoint: lease.checkpoint.clone(),
+            open_declaration: lease.declaration,
+        };
+        let page =
+            ProgressPage::open(&around.progress, shard_id.clone(), ShardProgress::beginning_at(lease.checkpoint));
+        let processor = around.factory.start(&start);
+        let checkpointer = Checkpointer::new(held.clone());
+        Self { around, held, shard_id, checkpointer, processor, page }
+    }
+
+    /// Works on the shard until something ends that, and leaves the lease as that demands.
+    pub(crate) async fn run(mut self) -> Outcome {
+        let keeper = AbortOnDrop(tokio::spawn(self.held.clone().keep()));
+        let (lost, overdue) = (self.held.lost().clone(), self.around.overdue.clone());
+        let end = tokio::select! {
+            biased;
+            () = lost.cancelled() => Err(Halt::Lost),
+            () = overdue.cancelled() => Err(Halt::Stopping),
+            end = self.work() => end,
+        };
+        let outcome = self.conclude(end, &overdue).await;
+        drop(keeper);
+        outcome
+    }
+
+    async fn conclude(&mut self, end: Result<(), Halt>, overdue: &CancellationToken) -> Outcome {
+        match end {
+            Ok(()) => {
+                info!(shard = %self.shard_id, "read to its end");
+                self.held.lost().cancel();
+                Outcome::Ended
+            }
+            Err(Halt::Lost) => {
+                warn!(shard = %self.shard_id, "lease lost");
+                self.held.lost().cancel();
+                self.processor.lease_lost().await;
+                Outcome::Lost
+            }
+            Err(Halt::Stopping) => {
+                tokio::select! {
+                    biased;
+                    () = overdue.cancelled() => warn!(shard = %self.shard_id, "not finished in time; letting go"),
+                    done = self.processor.shutdown(&self.checkpointer) => if let Err(error) = done {
+                        warn!(shard = %self.shard_id, %error, "the processor did not shut down well");
+                    },
+                }
+                self.held.release().await;
+                Outcome::Stopped
+            }
+            Err(Halt::Failed(error)) => {
+                error!(shard = %self.shard_id, %error, "the processor cannot go on");
+                self.held.release().await;
+                Outcome::Failed(error)
+            }
+        }
+    }
+
+    async fn work(&mut self) -> Result<(), Halt> {
+        let checkpoint = self.checkpointer.checkpoint();
+        let Some(start) = start_at(&checkpoint, self.around.config.initial_position) else {
+            return Ok(());
+        };
+        info!(shard = %self.shard_id, %checkpoint, "reading");
+        let mut reader =
+            ShardReader::new(self.around.stream.clone(), self.shard_id.clone(), start, self.around.config.pace);
+        loop {
+            let checkpoint = self.checkpointer.checkpoint();
+            let polled = tokio::select! {
+                biased;
+                () = self.around.stopping.cancelled() => return Err(Halt::Stopping),
+                polled = reader.poll(&checkpoint) => polled,
+            };
+            match polled {
+                Polled::Records(batch) => self.process(&batch).await?,
+                Polled::Nothing { millis_behind_latest } => {
+                    self.page.update(|page| {
+                        page.millis_behind_latest = millis_behind_latest;
+                        let caught_up = millis_behind_latest.unwrap_or(0) == 0;
+                        page.empty_polls = if caught_up { page.empty_polls.saturating_add(1) } else { 0 };
+                    });
+                    self.call(Call::Idle).await?;
+                }
+                Polled::Failed => self.call(Call::Idle).await?,
+                Polled::End(children) => return self.end(children, false).await,
+                Polled::Gone => return self.end(Vec::new(), true).await,
+            }
+            let checkpoint = self.checkpointer.checkpoint();
+            self.page.update(|page| page.checkpoint = checkpoint);
+        }
+    }
+
+    async fn process(&mut self, batch: &Batch) -> Result<(), Halt> {
+        let Some(position) = batch.last_position() else {
+            return Ok(());
+        };
+        self.checkpointer.delivered(&position);
+        self.page.update(|page| {
+            page.empty_polls = 0;
+            page.millis_behind_latest = batch.millis_behind_latest;
+        });
+        self.call(Call::Process(batch)).await?;
+        self.page.update(|page| {
+            page.delivered = position;
+            page.records += batch.records.len() as u64;
+            page.bytes += batch.data_len() as u64;
+        });
+        Ok(())
+    }
+
+    /// Calls the processor until it succeeds. A batch that keeps failing holds its shard, never the checkpoint.
+    async fn call(&mut self, call: Call<'_>) -> Result<(), Halt> {
+        let seed = retry::seed_of(&[&self.around.config.worker_id, &self.shard_id, "process"]);
+        let mut failures = 0;
+        loop {
+            if !self.held.is_valid() {
+                return Err(Halt::Lost);
+            }
+            let done = match call {
+                Call::Process(batch) => self.processor.process(batch, &self.checkpointer).await,
+                Call::Idle => self.processor.idle(&self.checkpointer).await,
+                Call::ShardEnded => self.processor.shard_ended(&self.checkpointer).await,
+            };
+            let error = match done {
+                Ok(()) => return Ok(()),
+                Err(ProcessError::Checkpoint(CheckpointError::LeaseLost(_))) => {
+                    return Err(Halt::Lost);
+                }
+                Err(error @ ProcessError::Fatal(_)) => return Err(Halt::Failed(error)),
+                Err(error) => error,
+            };
+            failures += 1;
+            let pause = retry::delay(failures, ErrorKind::Unavailable, seed);
+            warn!(shard = %self.shard_id, %error, failures, ?pause, "the processor failed; trying again");
+            self.around.pause(pause).await?;
+            if matches!(call, Call::Idle) {
+                // The next poll calls it again, perhaps with records.
+                return Ok(());
+            }
+        }
+    }
+
+    /// Closes the shard: its records are durable, then its children's leases exist, then SHARD_END is written. In
+    /// that order a crash at any moment leaves either the shard to be finished again or its children to be found.
+    async fn end(&mut self, children: Vec<ChildShard>, gone: bool) -> Result<(), Halt> {
+        if gone {
+            warn!(shard = %self.shard_id, "its records have aged out of the stream");
+        }
+        self.page.update(|page| page.empty_polls = 0);
+        self.call(Call::ShardEnded).await?;
+        let seed = retry::seed_of(&[&self.around.config.worker_id, &self.shard_id, "end"]);
+        let mut failures = 0;
+        loop {
+            let error = match children::begin(&self.around, &self.shard_id, &children, gone).await {
+                Ok(children) => match self.write_end(children).await {
+                    Err(CheckpointError::Store(error)) => error,
+                    done => return done.map_err(Halt::from),
+                },
+                Err(error) => error,
+            };
+            failures += 1;
+            warn!(shard = %self.shard_id, %error, "the shard cannot be closed yet; trying again");
+            let pause = retry::delay(failures, error.kind, seed);
+            self.around.pause(pause).await?;
+        }
+    }
+
+    async fn write_end(&mut self, children: Vec<String>) -> Result<(), CheckpointError> {
+        let end = LeaseChange::End { children };
+        self.held.write_patiently(|lease| Ok((!lease.is_ended()).then(|| end.clone()))).await
+    }
+}
+
+impl Surroundings {
+    /// Waits, unless the worker is stopping.
+    async fn pause(&self, pause: Duration) -> Result<(), Halt> {
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => Err(Halt::Stopping),
+            () = sleep(pause) => Ok(()),
+        }
+    }
+}
+
+/// Ends a task with its owner.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,200 @@
+//! The port to a stream: shards, iterators, records.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::error::PortError;
+use crate::sequence::{Position, SequenceNumber};
+
+/// A shard, as `ListShards` tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Its id, unique in the stream: `shardId-000000000000`.
+    pub shard_id: String,
+    /// The shards that it came from: none, one after a split, two after a merge. They may be gone from the stream.
+    pub parent_ids: Vec<String>,
+    /// The hash keys that it takes in, both ends included.
+    pub hash_range: Option<HashRange>,
+    /// Whether it takes in records still; a closed shard was split or merged.
+    pub open: bool,
+}
+
+/// A range of hash keys, both ends included. Hash keys are 128-bit, as MD5 of the partition key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashRange {
+    /// The first key.
+    pub start: u128,
+    /// The last key.
+    pub end: u128,
+}
+
+impl HashRange {
+    /// Whether some key is in both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.start <= other.end && other.start <= self.end
+    }
+}
+
+/// A shard that a closed one continues in, as the last `GetRecords` answer names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildShard {
+    /// Its id.
+    pub shard_id: String,
+    /// All its parents.
+    pub parent_ids: Vec<String>,
+    /// The hash keys that it takes in.
+    pub hash_range: Option<HashRange>,
+}
+
+impl From<&Shard> for ChildShard {
+    fn from(shard: &Shard) -> Self {
+        Self { shard_id: shard.shard_id.clone(), parent_ids: shard.parent_ids.clone(), hash_range: shard.hash_range }
+    }
+}
+
+/// One page of `ListShards`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShardPage {
+    /// Some of the shards, open and closed ones.
+    pub shards: Vec<Shard>,
+    /// What to ask the next page with; `None` on the last.
+    pub next: Option<String>,
+}
+
+/// Where a shard iterator begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IteratorStart {
+    /// The oldest record there is.
+    TrimHorizon,
+    /// Only what arrives from now on.
+    Latest,
+    /// The first record that arrived at this time (milliseconds since the Unix epoch) or later.
+    AtTimestamp(i64),
+    /// This record, or the oldest there is if it has aged out.
+    At(SequenceNumber),
+    /// The record after this one.
+    After(SequenceNumber),
+}
+
+impl fmt::Display for IteratorStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TrimHorizon => f.write_str("TRIM_HORIZON"),
+            Self::Latest => f.write_str("LATEST"),
+            Self::AtTimestamp(millis) => write!(f, "AT_TIMESTAMP {millis}"),
+            Self::At(sequence) => write!(f, "AT_SEQUENCE_NUMBER {sequence}"),
+            Self::After(sequence) => write!(f, "AFTER_SEQUENCE_NUMBER {sequence}"),
+        }
+    }
+}
+
+/// Where a consumer begins in shards that nobody has read yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InitialPosition {
+    /// With the oldest record that the stream still has.
+    #[default]
+    TrimHorizon,
+    /// With what arrives from now on. Until a shard's first checkpoint this "now" is that of the last start.
+    Latest,
+    /// With what arrived at this time (milliseconds since the Unix epoch) or later.
+    AtTimestamp(i64),
+}
+
+impl InitialPosition {
+    /// The checkpoint of a lease that nobody has begun.
+    #[must_use]
+    pub fn checkpoint(self) -> Position {
+        match self {
+            Self::TrimHorizon => Position::TRIM_HORIZON,
+            Self::Latest => Position::LATEST,
+            Self::AtTimestamp(_) => Position::AT_TIMESTAMP,
+        }
+    }
+}
+
+/// A record as the stream hands it over, before de-aggregation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamRecord {
+    /// Its sequence number.
+    pub sequence_number: SequenceNumber,
+    /// Its partition key.
+    pub partition_key: String,
+    /// When it arrived, in milliseconds since the Unix epoch.
+    pub arrival: i64,
+    /// Its bytes.
+    pub data: Bytes,
+}
+
+/// The answer to one `GetRecords`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GetRecords {
+    /// The records, in order; may be none although some wait.
+    pub records: Vec<StreamRecord>,
+    /// What to read on with; `None` at the end of a closed shard.
+    pub next_iterator: Option<String>,
+    /// How far behind the newest record this answer is, in milliseconds.
+    pub millis_behind_latest: Option<i64>,
+    /// At the end of a closed shard, what it continues in. Not every implementation says.
+    pub child_shards: Vec<ChildShard>,
+}
+
+/// A stream that is read by polling.
+///
+/// Each method is one call to the service, without retries: the worker decides what is tried again, and when. An
+/// implementation over a client that retries by itself must switch that off, or a throttled shard is read more often
+/// than the five times a second that Kinesis allows.
+#[async_trait]
+pub trait StreamClient: Send + Sync {
+    /// One page of all shards that the stream knows, closed ones included (`ListShards`).
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such stream, else whatever the service said.
+    async fn list_shards(&self, page: Option<&str>) -> Result<ShardPage, PortError>;
+
+    /// An iterator that begins at `start` (`GetShardIterator`).
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such stream or no such shard in it.
+    async fn get_iterator(&self, shard_id: &str, start: &IteratorStart) -> Result<String, PortError>;
+
+    /// At most `limit` records (1 to 10,000), and as many as 10 MB hold (`GetRecords`).
+    ///
+    /// # Errors
+    /// [`ExpiredIterator`](crate::ErrorKind::ExpiredIterator) five minutes after the iterator was made.
+    async fn get_records(&self, iterator: &str, limit: u32) -> Result<GetRecords, PortError>;
+}
+
+#[async_trait]
+impl<T: StreamClient + ?Sized> StreamClient for std::sync::Arc<T> {
+    async fn list_shards(&self, page: Option<&str>) -> Result<ShardPage, PortError> {
+        (**self).list_shards(page).await
+    }
+
+    async fn get_iterator(&self, shard_id: &str, start: &IteratorStart) -> Result<String, PortError> {
+        (**self).get_iterator(shard_id, start).await
+    }
+
+    async fn get_records(&self, iterator: &str, limit: u32) -> Result<GetRecords, PortError> {
+        (**self).get_records(iterator, limit).await
+    }
+}
+
+/// Every shard of the stream, page by page.
+///
+/// # Errors
+/// That of the first page that failed.
+pub(crate) async fn all_shards(stream: &dyn StreamClient) -> Result<Vec<Shard>, PortError> {
+    let mut shards = Vec::new();
+    let mut page = None;
+    loop {
+        let answer = stream.list_shards(page.as_deref()).await?;
+        shards.extend(answer.shards);
+        if answer.next.is_none() || answer.next == page {
+            return Ok(shards);
+        }
+        page = answer.next;
+    }
+}
