@@ -1,0 +1,36 @@
+//! The archive: every event of a stream, exactly once, as Parquet files that Athena, DuckDB and Spark read.
+//!
+//! One shard's records are collected in an [`ArchiveBatch`](batch::ArchiveBatch). When a flush is due it is sealed: a
+//! [`Sealed`](sealed::Sealed) batch says which files it becomes and what is in them, as a function of the records
+//! alone. Writing it takes three steps, and whoever is killed between two of them leaves a state that the shard's next
+//! owner can finish without losing or doubling a row:
+//!
+//! 1. *declare*: the [`Intent`](intent::Intent) goes into the shard's lease, conditional on holding that;
+//! 2. *put*: [`archive::write`] puts each file unless it is there ([`ObjectStore`](store::ObjectStore));
+//! 3. *commit*: the shard's checkpoint moves to [`Sealed::last`](sealed::Sealed::last), and the intent clears.
+//!
+//! An owner that finds an open intent reads the records behind the checkpoint again, and a
+//! [`Recovery`](recovery::Recovery) makes the declared files of them.
+//!
+//! Leases and streams are not this crate's matter: positions are its own plain [`Position`](position::Position)s.
+
+pub mod archive;
+mod base64;
+pub mod batch;
+pub mod dead_letter_file;
+pub mod events_schema;
+pub mod failing;
+pub mod folder;
+pub mod intent;
+pub mod layout;
+pub mod memory;
+pub mod position;
+pub mod read;
+pub mod recovery;
+pub mod row;
+pub mod s3;
+mod s3_reader;
+pub mod sealed;
+pub mod shard;
+pub mod store;
+pub mod writer;

@@ -1,0 +1,168 @@
+//! Rows → the bytes of a Parquet file. The same rows, in the same order, give the same bytes.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
+    TimestampMillisecondBuilder,
+};
+use bytes::Bytes;
+use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use crate::events_schema::{COLUMNS, Column, ColumnType, element, events_schema};
+use crate::row::{Cell, Row, RowContext};
+
+/// The most rows of a row group.
+pub const ROW_GROUP_ROWS: usize = 131_072;
+
+/// The most bytes of a row group.
+pub const ROW_GROUP_BYTES: usize = 128 << 20;
+
+/// The most bytes of a page before compression; a longer value has a page of its own.
+pub const PAGE_BYTES: usize = 1 << 20;
+
+/// Rows are turned into columns so many at a time, or fewer if they hold [`CHUNK_BYTES`].
+const CHUNK_ROWS: usize = 4096;
+const CHUNK_BYTES: usize = 8 << 20;
+
+/// A file could not be written into memory. Not the rows' fault: every event fits the schema.
+#[derive(Debug, thiserror::Error)]
+#[error("writing Parquet failed, which is a defect of the program; nothing was committed: {0}")]
+pub struct WriteError(#[from] parquet::errors::ParquetError);
+
+impl From<arrow::error::ArrowError> for WriteError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Self(error.into())
+    }
+}
+
+/// Writes `rows`, which are sorted, as one Parquet file of the table `events`.
+///
+/// Beside the result it holds one chunk of rows as columns, and the compressed pages of one row group.
+///
+/// # Errors
+/// See [`WriteError`].
+pub fn write_events(rows: &[Row], context: &RowContext) -> Result<Bytes, WriteError> {
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties(rows.len())?)
+        // The Parquet schema says it all; a second one in Arrow's words would be a third of a small file.
+        .with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), events_schema(), options)?;
+    let mut rows = rows.iter().peekable();
+    let mut chunk = Vec::new();
+    while rows.peek().is_some() {
+        let mut size = 0;
+        chunk.clear();
+        while let Some(row) =
+            rows.next_if(|row| {
+                chunk.is_empty() || chunk.len() < CHUNK_ROWS && size + row.size() <= CHUNK_BYTES
+            })
+        {
+            size += row.size();
+            chunk.push(row);
+        }
+        writer.write(&batch(&chunk, context)?)?;
+    }
+    Ok(writer.into_inner()?.into())
+}
+
+fn properties(rows: usize) -> Result<WriterProperties, WriteError> {
+    let by = |column_idx| SortingColumn {
+        column_idx,
+        descending: false,
+        nulls_first: false,
+    };
+    // Filters are made for so many values and folded to what was there: making them too large costs time only.
+    let most_values = rows.clamp(1, ROW_GROUP_ROWS) as u64;
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        // A page is closed once it has reached the limit, with what at most as much again brought it there.
+        .set_data_page_size_limit(PAGE_BYTES / 2)
+        .set_dictionary_page_size_limit(PAGE_BYTES / 2)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_sorting_columns(Some(vec![by(0), by(1)]));
+    for column in COLUMNS {
+        let path = ColumnPath::from(column.name);
+        if column.bloom {
+            properties = properties
+                .set_column_bloom_filter_enabled(path.clone(), true)
+                .set_column_bloom_filter_fpp(path.clone(), 0.01)
+                .set_column_bloom_filter_max_ndv(path.clone(), most_values);
+        }
+        if column.distinct {
+            properties = properties.set_column_dictionary_enabled(path.clone(), false);
+        }
+        if column.column_type == ColumnType::Json {
+            // Nobody asks for JSON between two others: bounds a page would not be used.
+            properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
+        }
+    }
+    Ok(properties.build())
+}
+
+fn batch(rows: &[&Row], context: &RowContext) -> Result<RecordBatch, WriteError> {
+    let columns = COLUMNS.iter().map(|column| array(column, rows, context));
+    Ok(RecordBatch::try_new(events_schema(), columns.collect())?)
+}
+
+fn array(column: &Column, rows: &[&Row], context: &RowContext) -> ArrayRef {
+    let cells = rows.iter().map(|row| (column.cell)(row, context));
+    match column.column_type {
+        ColumnType::Text | ColumnType::Json => texts(cells),
+        ColumnType::Flag => {
+            let mut builder = BooleanBuilder::with_capacity(rows.len());
+            cells.for_each(|cell| match cell {
+                Cell::Flag(flag) => builder.append_option(flag),
+                _ => builder.append_null(),
+            });
+            Arc::new(builder.finish())
+        }
+        ColumnType::Time => {
+            let mut builder = TimestampMillisecondBuilder::with_capacity(rows.len());
+            cells.for_each(|cell| match cell {
+                Cell::Time(time) => builder.append_option(time),
+                _ => builder.append_null(),
+            });
+            Arc::new(builder.finish().with_timezone("UTC"))
+        }
+        ColumnType::Number => {
+            let mut builder = Int64Builder::with_capacity(rows.len());
+            cells.for_each(|cell| match cell {
+                Cell::Number(number) => builder.append_value(number),
+                _ => builder.append_null(),
+            });
+            Arc::new(builder.finish())
+        }
+        ColumnType::Texts => lists(cells),
+    }
+}
+
+fn texts<'a>(cells: impl Iterator<Item = Cell<'a>>) -> ArrayRef {
+    let mut builder = StringBuilder::new();
+    for cell in cells {
+        match cell {
+            Cell::Text(text) => builder.append_option(text),
+            _ => builder.append_null(),
+        }
+    }
+    Arc::new(builder.finish())
+}
+
+fn lists<'a>(cells: impl Iterator<Item = Cell<'a>>) -> ArrayRef {
+    let mut builder = ListBuilder::new(StringBuilder::new()).with_field(element());
+    for cell in cells {
+        if let Cell::Texts(texts) = cell {
+            texts.iter().for_each(|text| builder.values().append_value(text));
+            builder.append(true);
+        } else {
+            builder.append(false);
+        }
+    }
+    Arc::new(builder.finish())
+}

@@ -1,0 +1,245 @@
+//! The command line: what may be typed. Parsed once; nothing looks at raw arguments later.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use dial_rules::severity::Severity;
+
+/// Detections over CloudTrail: on a laptop with nothing installed, or as a fleet on a Kinesis stream.
+#[derive(Debug, Parser)]
+#[command(name = "dial", version, after_help = AFTER, arg_required_else_help = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+const AFTER: &str = "Examples:
+  dial demo                           a simulated organisation under attack, in half a minute
+  dial scan ~/logs s3://trail/AWSLogs your own CloudTrail files
+  dial run                            the stream of dial.toml; without one, standard input
+
+Exit codes: 0 fine; 1 findings, or failures that the command exists to report; 2 wrong usage or settings;
+3 something outside failed.";
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// JSON, one object a line, instead of tables; so it is also when the output is piped
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The settings file; without this option ./dial.toml, if there is one
+    #[arg(long, global = true, value_name = "FILE", env = "DIAL_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch a simulated organisation be attacked; needs nothing
+    Demo(Demo),
+    /// Evaluate rules on CloudTrail files
+    Scan(Scan),
+    /// Follow the Kinesis stream of the settings; without one, standard input or a folder
+    Run(Run),
+    /// Check, test and list rules
+    #[command(subcommand)]
+    Rules(Rules),
+    /// Look at what was found
+    #[command(subcommand)]
+    Findings(Findings),
+    /// Check the settings
+    #[command(subcommand)]
+    Config(Config),
+}
+
+/// Rules other than the built-in packs.
+#[derive(Debug, Args)]
+pub(crate) struct RuleArgs {
+    /// Sigma rules, files or folders, instead of the built-in packs
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(crate) rules: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dial demo
+  dial demo --seconds 5 --seed 7
+  dial demo --print > events.jsonl         the simulated events themselves, to try other commands on")]
+pub(crate) struct Demo {
+    /// How long the simulated day takes to play
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub(crate) seconds: u64,
+    /// Another seed makes another day
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Where the demo keeps its findings and its archive; emptied at each start
+    #[arg(long, value_name = "DIR", default_value = "./dial-demo")]
+    pub(crate) data: PathBuf,
+    /// Print the day's events, EventBridge's JSON one a line, and play nothing
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dial scan logs/                          every CloudTrail file below a folder, gzipped or not
+  dial scan s3://trail/AWSLogs/111122223333/CloudTrail/us-east-1/2024/05
+  zcat a.json.gz | dial scan -             standard input
+  dial scan --rules my-rules/ --json logs/ | jq .rule_title
+  dial scan --save logs/                   keep the findings for `dial findings list`
+
+Reads CloudTrail files, arrays, JSON lines, EventBridge events, GuardDuty and Security Hub findings. Of a folder it takes
+the files whose names end in .json, .jsonl, .ndjson or .log, and the same with .gz; a file that is named is always read.")]
+pub(crate) struct Scan {
+    /// Files, folders, s3://BUCKET/PREFIX addresses, or - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<String>,
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+    /// Keep the findings in the local data folder, where `dial findings` shows them
+    #[arg(long)]
+    pub(crate) save: bool,
+    /// Report findings of this severity and above
+    #[arg(long, value_name = "LEVEL", default_value = "informational")]
+    pub(crate) severity: Severity,
+    /// Files that are read at a time; one for each core unless told otherwise
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) threads: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Decode, match, record findings
+    Detect,
+    /// Write Parquet
+    Archive,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dial run                                 both roles, on the stream that dial.toml names
+  dial run --role detect                   one role, so that the other scales by itself
+  dial run --watch /var/log/cloudtrail     new files in a folder, as they appear (no stream set)
+  tail -F events.jsonl | dial run          standard input (no stream set)
+
+Stops cleanly on SIGTERM and Ctrl-C: it finishes what it reads, commits, and gives its leases back.")]
+pub(crate) struct Run {
+    /// The roles of this worker; both unless told otherwise
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Vec<Role>,
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+    /// Without a stream: follow this folder and process CloudTrail files as they appear
+    #[arg(long, value_name = "DIR")]
+    pub(crate) watch: Option<PathBuf>,
+    /// Stop once everything that is there now has been read
+    #[arg(long)]
+    pub(crate) until_drained: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rules {
+    /// Load rules and report whatever keeps them from working
+    #[command(after_help = "Examples:\n  dial rules check\n  dial rules check my-rules/ sigma/rules/cloud/aws")]
+    Check(RulePaths),
+    /// Run the tests that lie beside rules as NAME.test.yml
+    #[command(after_help = "Examples:\n  dial rules test\n  dial rules test my-rules/")]
+    Test(RulePaths),
+    /// List rules with severity, service and techniques
+    #[command(
+        after_help = "Examples:\n  dial rules list\n  dial rules list --json | jq -r 'select(.severity == \"high\") .title'"
+    )]
+    List(RulePaths),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RulePaths {
+    /// Files or folders; the built-in packs unless told otherwise
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Findings {
+    /// The findings, the latest first
+    #[command(after_help = "Examples:
+  dial findings list --severity high --since 2024-05-01
+  dial findings list --rule 4ba01b0a-3b1c-4a53-9e0f-0a5d3f0f6f7e --json
+  dial findings list --data ./dial-demo")]
+    List(FindingsList),
+    /// One finding with its evidence
+    #[command(
+        after_help = "Examples:\n  dial findings show 8b63992cd1d7a74dd93143eee3e49e12\n  dial findings show 8b63"
+    )]
+    Show(FindingsShow),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// The local data folder, instead of what the settings name
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FindingsList {
+    /// Of this severity and above
+    #[arg(long, value_name = "LEVEL", default_value = "informational")]
+    pub(crate) severity: Severity,
+    /// Of the rule with this id
+    #[arg(long, value_name = "ID")]
+    pub(crate) rule: Option<String>,
+    /// Last seen at this time or later: a date, or a time such as 2024-05-01T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) since: Option<i64>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FindingsShow {
+    /// Its id, as `dial findings list` shows it
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Read the settings, say what is wrong with them, and print what is in force
+    #[command(
+        after_help = "Examples:\n  dial config check\n  DIAL_STREAM__NAME=trail dial config check --config prod.toml"
+    )]
+    Check,
+}
+
+/// Milliseconds since 1970 of a date or an RFC 3339 time.
+fn parse_time(text: &str) -> Result<i64, String> {
+    let whole_day = || dial_rules::event::parse_rfc3339(&format!("{text}T00:00:00Z"));
+    dial_rules::event::parse_rfc3339(text)
+        .or_else(whole_day)
+        .ok_or_else(|| "write a date such as 2024-05-01 or a time such as 2024-05-01T12:00:00Z".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn dates_and_times_are_understood() {
+        assert_eq!(parse_time("1970-01-02"), Ok(86_400_000));
+        assert_eq!(parse_time("1970-01-01T00:00:01Z"), Ok(1000));
+        assert!(parse_time("yesterday").is_err());
+    }
+}

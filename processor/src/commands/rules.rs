@@ -1,0 +1,136 @@
+//! `dial rules check`, `test` and `list`.
+
+use std::collections::BTreeSet;
+
+use comfy_table::Cell;
+use dial_rules::rule::Rule;
+use dial_rules::rule_test::{self, Outcome as TestOutcome, RuleTest};
+use dial_rules::ruleset::{Loaded, Problem, RuleFile, RuleSet};
+use serde_json::json;
+
+use crate::cli::{RulePaths, Rules};
+use crate::failure::{Failure, Outcome, Result};
+use crate::output::{Output, note, plain, severity_cell};
+use crate::rule_files;
+use crate::settings::Settings;
+
+pub(crate) fn run(command: Rules, settings: &Settings, output: &Output) -> Result<Outcome> {
+    let (Rules::Check(RulePaths { paths }) | Rules::Test(RulePaths { paths }) | Rules::List(RulePaths { paths })) =
+        &command;
+    let paths = if paths.is_empty() { &settings.rules.paths } else { paths };
+    let (files, tests) = rule_files::read(paths)?;
+    if files.is_empty() {
+        return Err(Failure::Usage("there are no .yml files with rules there".to_owned()));
+    }
+    match command {
+        Rules::Check(_) => check(&files, &tests, output),
+        Rules::Test(_) => test(&files, &tests, output),
+        Rules::List(_) => list(&files, output),
+    }
+}
+
+fn check(files: &[RuleFile], tests: &[RuleFile], output: &Output) -> Result<Outcome> {
+    let Loaded { rules, problems, foreign } = RuleSet::load(files);
+    let remarks = remarks(&rules, tests);
+    for (kind, list) in [("error", &problems), ("remark", &remarks)] {
+        for problem in list {
+            if output.is_json() {
+                let Problem { file, line, message } = problem;
+                output.json(&json!({"kind": kind, "file": file, "line": line, "message": message}))?;
+            } else {
+                output.line(&format!("{kind}: {}", problem.to_string().replace('\n', "\n    ")))?;
+            }
+        }
+    }
+    for (file, title) in &foreign {
+        note(&format!("left out: {file}: {title:?} is not for `product: aws`"));
+    }
+    note(&format!(
+        "{} rules in {} files are fine; {} errors, {} remarks, {} left out",
+        rules.rules().len(),
+        files.len(),
+        problems.len(),
+        remarks.len(),
+        foreign.len()
+    ));
+    Ok(if problems.is_empty() { Outcome::Fine } else { Outcome::Found })
+}
+
+/// What could be better about rules that work.
+fn remarks(rules: &RuleSet, tests: &[RuleFile]) -> Vec<Problem> {
+    let tested: BTreeSet<String> =
+        tests.iter().filter_map(|file| RuleTest::parse(&file.text).ok()).map(|test| test.rule).collect();
+    let of_rule = |rule: &Rule| {
+        let lacks = [
+            (!rule.has_own_id, "no id: its findings are lost sight of once its title changes; give it a UUID"),
+            (!rule.has_own_level, "no level: medium is assumed"),
+            (!tested.contains(&rule.id), "no tests: put cases into a file NAME.test.yml beside it"),
+        ];
+        let remark = |message: &str| Problem {
+            file: rule.file.clone(),
+            line: rule.line,
+            message: format!("{:?} has {message}", rule.title),
+        };
+        lacks.into_iter().filter(|(lacking, _)| *lacking).map(|(_, message)| remark(message)).collect::<Vec<_>>()
+    };
+    rules.rules().iter().flat_map(|rule| of_rule(rule)).collect()
+}
+
+fn test(files: &[RuleFile], tests: &[RuleFile], output: &Output) -> Result<Outcome> {
+    let Loaded { rules, problems, .. } = RuleSet::load(files);
+    if let Some(problem) = problems.first() {
+        return Err(Failure::Usage(format!("{problem}\nSee `dial rules check` for the whole list.")));
+    }
+    if tests.is_empty() {
+        return Err(Failure::Usage("there are no .test.yml files there: nothing was tested".to_owned()));
+    }
+    let outcomes: Vec<TestOutcome> = tests.iter().flat_map(|file| rule_test::run(&rules, file)).collect();
+    for outcome in &outcomes {
+        if output.is_json() {
+            let TestOutcome { file, rule, case, failure } = outcome;
+            output.json(
+                &json!({"file": file, "rule": rule, "case": case, "passed": failure.is_none(), "failure": failure}),
+            )?;
+        } else if let Some(failure) = &outcome.failure {
+            output.line(&format!("FAILED {}: {}: {failure}", outcome.file, outcome.case))?;
+        }
+    }
+    let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
+    note(&format!("{} cases of {} files passed, {failed} failed", outcomes.len() - failed, tests.len()));
+    Ok(if failed == 0 { Outcome::Fine } else { Outcome::Found })
+}
+
+fn list(files: &[RuleFile], output: &Output) -> Result<Outcome> {
+    let Loaded { rules, problems, .. } = RuleSet::load(files);
+    if output.is_json() {
+        for rule in rules.rules() {
+            output.json(&as_json(rule))?;
+        }
+    } else {
+        let mut sorted: Vec<_> = rules.rules().iter().collect();
+        sorted.sort_by_key(|rule| (std::cmp::Reverse(rule.severity), rule.title.clone()));
+        let rows = sorted.into_iter().map(|rule| {
+            vec![
+                severity_cell(rule.severity),
+                Cell::new(plain(&rule.title)),
+                Cell::new(rule.techniques.join(" ")),
+                Cell::new(rule.service.as_deref().unwrap_or("any")),
+                Cell::new(&rule.id),
+            ]
+        });
+        output.table(&["severity", "rule", "techniques", "events", "id"], rows)?;
+    }
+    for problem in &problems {
+        note(&format!("error: {problem}"));
+    }
+    Ok(if problems.is_empty() { Outcome::Fine } else { Outcome::Found })
+}
+
+fn as_json(rule: &Rule) -> serde_json::Value {
+    json!({
+        "id": rule.id, "title": rule.title, "severity": rule.severity, "service": rule.service,
+        "techniques": rule.techniques, "tactics": rule.tactics, "description": rule.description,
+        "remediation": rule.remediation, "false_positives": rule.false_positives, "references": rule.references,
+        "file": rule.file, "line": rule.line,
+    })
+}

@@ -1,0 +1,134 @@
+//! `dial run`: the stream of the settings, or standard input, or a folder.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dial_ingest::dynamodb::DynamoLeases;
+use dial_ingest::kinesis::KinesisStream;
+use dial_ingest::{InitialPosition, PollPace};
+use dial_rules::finding::Finding;
+use dial_rules::ruleset::RuleSet;
+use dial_sinks::dynamodb::{DynamoFindingStore, create_table};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::archiver::Archive;
+use crate::aws;
+use crate::cli::{Role as RoleName, Run};
+use crate::detector::{Counts, Detect};
+use crate::failure::{Failure, Outcome, Result};
+use crate::local;
+use crate::output::Output;
+use crate::roles::{self, Role, Shift};
+use crate::rule_files;
+use crate::settings::{Initial, Settings};
+use crate::stores;
+
+pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Result<Outcome> {
+    let paths = if args.rules.rules.is_empty() { &settings.rules.paths } else { &args.rules.rules };
+    let rules = Arc::new(rule_files::load(paths)?);
+    let shutdown = CancellationToken::new();
+    cancel_on_signal(shutdown.clone())?;
+    match &settings.stream.name {
+        Some(_) if args.watch.is_some() => Err(Failure::Usage(
+            "--watch follows a folder, but the settings name a stream: take one of them out".to_owned(),
+        )),
+        Some(stream) => follow_stream(stream, &args, rules, settings, output, shutdown).await,
+        None => local::run(&args, rules, settings, output, shutdown).await,
+    }
+}
+
+/// SIGTERM and Ctrl-C end the work cleanly; a second one ends the program.
+fn cancel_on_signal(shutdown: CancellationToken) -> Result<()> {
+    let fail = |error| Failure::outside("signals", error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if shutdown.is_cancelled() {
+                std::process::exit(130);
+            }
+            tracing::info!("stopping: finishing what is being read; once more to stop at once");
+            shutdown.cancel();
+        }
+    });
+    Ok(())
+}
+
+async fn follow_stream(
+    stream: &str,
+    args: &Run,
+    rules: Arc<RuleSet>,
+    settings: &Settings,
+    output: &Output,
+    shutdown: CancellationToken,
+) -> Result<Outcome> {
+    let config = aws::config().await;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+    let (news, arriving) = mpsc::unbounded_channel();
+    let counts = Arc::new(Counts::default());
+    let mut running = Vec::new();
+    let lease_table = |role| Arc::new(DynamoLeases::new(dynamodb.clone(), settings.leases_table(role)));
+    if wants(args, RoleName::Detect) {
+        create_table(&dynamodb, &settings.findings_table()).await?;
+        let findings = Arc::new(DynamoFindingStore::new(dynamodb.clone(), settings.findings_table()));
+        let detect = Detect { rules, findings, counts: counts.clone(), news };
+        running.push(Role {
+            name: "detect",
+            leases: lease_table("detect"),
+            processors: Arc::new(detect),
+            pace: PollPace::EAGER,
+        });
+    } else {
+        drop(news);
+    }
+    if wants(args, RoleName::Archive) {
+        let archive = Archive::new(stores::archive(settings).await?, &settings.archive);
+        running.push(Role {
+            name: "archive",
+            leases: lease_table("archive"),
+            processors: Arc::new(archive),
+            pace: PollPace::GENTLE,
+        });
+    }
+    let shift = shift(args, settings);
+    tracing::info!(stream, worker = shift.worker_id, "following the stream");
+    let client = Arc::new(KinesisStream::new(aws_sdk_kinesis::Client::new(&config), stream));
+    let (ran, shown) = tokio::join!(roles::run(client, running, &shift, shutdown), show(arriving, output));
+    counts.log();
+    ran.and(shown).map(|()| Outcome::Fine)
+}
+
+/// Whether this worker has that role.
+pub(crate) fn wants(args: &Run, role: RoleName) -> bool {
+    args.role.is_empty() || args.role.contains(&role)
+}
+
+fn shift(args: &Run, settings: &Settings) -> Shift {
+    Shift {
+        worker_id: settings.worker_id(),
+        failover: Duration::from_secs(settings.worker.failover_seconds),
+        initial_position: match settings.stream.initial_position {
+            Initial::TrimHorizon => InitialPosition::TrimHorizon,
+            Initial::Latest => InitialPosition::Latest,
+        },
+        stop_when_drained: args.until_drained,
+    }
+}
+
+/// Prints new findings as they are recorded.
+pub(crate) async fn show(mut arriving: mpsc::UnboundedReceiver<Finding>, output: &Output) -> Result<()> {
+    while let Some(finding) = arriving.recv().await {
+        if output.is_json() {
+            output.json(&finding)?;
+        } else {
+            output.finding_line(&finding)?;
+        }
+    }
+    Ok(())
+}

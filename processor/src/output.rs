@@ -1,0 +1,152 @@
+//! What commands print: tables for people, JSON lines for programs.
+
+use std::io::{self, IsTerminal, Write};
+
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, presets};
+use dial_rules::event::{Millis, rfc3339};
+use dial_rules::finding::Finding;
+use dial_rules::severity::Severity;
+use serde::Serialize;
+
+use crate::failure::{Failure, Result};
+
+/// Where a command's results go.
+pub(crate) struct Output {
+    json: bool,
+    color: bool,
+}
+
+impl Output {
+    /// JSON lines when asked for, or when standard output is no terminal.
+    pub(crate) fn new(json: bool) -> Output {
+        let terminal = io::stdout().is_terminal();
+        Output { json: json || !terminal, color: terminal && !json }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// One line of JSON.
+    pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string(value).map_err(|error| Failure::outside("JSON", error))?;
+        self.line(&text)
+    }
+
+    /// One line of text.
+    pub(crate) fn line(&self, text: &str) -> Result<()> {
+        let written = writeln!(io::stdout().lock(), "{text}");
+        match written {
+            // The reader, `head` perhaps, has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+            other => other.map_err(|error| Failure::outside("standard output", error)),
+        }
+    }
+
+    /// A table with these column titles.
+    pub(crate) fn table(&self, titles: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) -> Result<()> {
+        let mut table = Table::new();
+        let style = presets::NOTHING.header_separator(LineStyle::none().fill('─'));
+        table.load_style(style).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header(titles.iter().map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
+        table.add_rows(rows);
+        if !self.color {
+            table.force_no_tty();
+        }
+        self.line(&table.to_string())
+    }
+
+    /// A finding as one line for people: `12:04:31  HIGH  …`.
+    pub(crate) fn finding_line(&self, finding: &Finding) -> Result<()> {
+        let subject = &finding.subject;
+        let word = format!("{:<8}", subject.severity.as_str().to_uppercase());
+        let place = [subject.account_id.as_deref(), subject.region.as_deref()];
+        let place: Vec<&str> = place.into_iter().flatten().collect();
+        self.line(&format!(
+            "{}  {}  {}  {} ({})",
+            clock(finding.first_seen),
+            self.paint(&word, subject.severity),
+            plain(&subject.rule_title),
+            plain(subject.actor.as_deref().unwrap_or("somebody")),
+            plain(&place.join(" ")),
+        ))
+    }
+
+    fn paint(&self, text: &str, severity: Severity) -> String {
+        if !self.color {
+            return text.to_owned();
+        }
+        let code = match severity {
+            Severity::Critical => "1;35",
+            Severity::High => "1;31",
+            Severity::Medium => "33",
+            Severity::Low => "36",
+            Severity::Informational => "2",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+/// A line for people beside the results: on standard error.
+pub(crate) fn note(text: &str) {
+    // When nobody can be told, going on is still right.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A cell with a severity in its colour.
+pub(crate) fn severity_cell(severity: Severity) -> Cell {
+    let cell = Cell::new(severity.as_str());
+    match severity {
+        Severity::Critical => cell.fg(Color::Magenta).add_attribute(Attribute::Bold),
+        Severity::High => cell.fg(Color::Red).add_attribute(Attribute::Bold),
+        Severity::Medium => cell.fg(Color::Yellow),
+        Severity::Low => cell.fg(Color::Cyan),
+        Severity::Informational => cell.add_attribute(Attribute::Dim),
+    }
+}
+
+/// A number, to the right, with thousands apart.
+pub(crate) fn number_cell(number: u64) -> Cell {
+    Cell::new(thousands(number)).set_alignment(CellAlignment::Right)
+}
+
+/// `1234567` → `1,234,567`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Text from an event without what could steer a terminal: control characters become spaces.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || ('\u{200e}'..='\u{202e}').contains(&c) { ' ' } else { c }).collect()
+}
+
+/// `2024-05-01 12:04:31` in UTC.
+pub(crate) fn clock(time: Millis) -> String {
+    rfc3339(time).get(..19).map(|text| text.replace('T', " ")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(
+            ["0", "999", "1,000", "1,234,567"],
+            [0, 999, 1000, 1_234_567].map(thousands).each_ref().map(String::as_str)
+        );
+    }
+
+    #[test]
+    fn nothing_from_an_event_steers_the_terminal() {
+        assert_eq!(plain("a\x1b[31m\u{202e}b\nc"), "a [31m b c");
+    }
+}

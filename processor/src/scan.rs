@@ -1,0 +1,145 @@
+//! Reads inputs on several threads and collects what is found, in flat memory.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use dial_rules::dead_letter::DeadLetter;
+use dial_rules::decode::{Decoded, Decoder};
+use dial_rules::finding::Finding;
+use dial_rules::ruleset::RuleSet;
+use tokio::sync::mpsc;
+
+use crate::inputs::Input;
+use crate::pipeline::detect;
+
+/// How many findings travel together from a reading thread to whoever collects them.
+const BATCH: usize = 256;
+
+/// What the reading threads report.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// Findings, not merged yet.
+    Findings(Vec<Finding>),
+    /// Bytes of an input that are no event.
+    DeadLetter { input: String, letter: DeadLetter },
+    /// An input that could not be opened.
+    Unreadable(String),
+}
+
+/// Counters that may be read while the scan runs.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Bytes read of the inputs as they are stored.
+    pub(crate) bytes: AtomicU64,
+    pub(crate) events: AtomicU64,
+    pub(crate) inputs: AtomicU64,
+    /// How many findings each rule made, before merging; for the progress bar.
+    pub(crate) matches: AtomicU64,
+    /// Set to make the threads stop at the next event.
+    pub(crate) stop: AtomicBool,
+}
+
+/// A scan that is under way.
+pub(crate) struct Scan {
+    /// What is found, as it is found; it ends when everything is read.
+    pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) progress: Arc<Progress>,
+}
+
+impl Scan {
+    /// Starts reading `inputs` on `threads` threads. The threads wait when reports are not fetched.
+    pub(crate) fn start(rules: Arc<RuleSet>, inputs: Vec<Input>, threads: usize) -> Scan {
+        let (sender, reports) = mpsc::channel(64);
+        let progress = Arc::new(Progress::default());
+        let inputs: Arc<[Input]> = inputs.into();
+        let next = Arc::new(AtomicUsize::new(0));
+        for _ in 0..threads.min(inputs.len()).max(1) {
+            let reader =
+                Reader { rules: rules.clone(), sender: sender.clone(), progress: progress.clone(), held: Vec::new() };
+            let (inputs, next) = (inputs.clone(), next.clone());
+            tokio::task::spawn_blocking(move || reader.run(&inputs, &next));
+        }
+        Scan { reports, progress }
+    }
+}
+
+/// One reading thread.
+struct Reader {
+    rules: Arc<RuleSet>,
+    sender: mpsc::Sender<Report>,
+    progress: Arc<Progress>,
+    held: Vec<Finding>,
+}
+
+/// Whoever collects the reports is gone, or wants no more.
+struct Stopped;
+
+impl Reader {
+    fn run(mut self, inputs: &[Input], next: &AtomicUsize) {
+        while let Some(input) = inputs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if self.read(input).is_err() {
+                return;
+            }
+            self.progress.inputs.fetch_add(1, Ordering::Relaxed);
+        }
+        let _ = self.flush(); // nobody is left to tell
+    }
+
+    fn read(&mut self, input: &Input) -> Result<(), Stopped> {
+        let source = match input.open() {
+            Ok(source) => source,
+            Err(error) => return self.send(Report::Unreadable(format!("{}: {error}", input.name))),
+        };
+        let counted = Counted { inner: source, progress: self.progress.clone() };
+        for decoded in Decoder::new(counted) {
+            if self.progress.stop.load(Ordering::Relaxed) {
+                return self.flush().and(Err(Stopped));
+            }
+            match decoded {
+                Decoded::Event(event) => {
+                    self.progress.events.fetch_add(1, Ordering::Relaxed);
+                    let before = self.held.len();
+                    self.held.extend(detect(&self.rules, &event));
+                    let found = (self.held.len() - before) as u64;
+                    if found > 0 {
+                        self.progress.matches.fetch_add(found, Ordering::Relaxed);
+                    }
+                    if self.held.len() >= BATCH {
+                        self.flush()?;
+                    }
+                }
+                Decoded::DeadLetter(letter) => {
+                    self.send(Report::DeadLetter { input: input.name.clone(), letter })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Stopped> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        let findings = std::mem::take(&mut self.held);
+        self.send(Report::Findings(findings))
+    }
+
+    fn send(&self, report: Report) -> Result<(), Stopped> {
+        self.sender.blocking_send(report).map_err(|_| Stopped)
+    }
+}
+
+/// Counts what is read, for the progress bar.
+struct Counted {
+    inner: Box<dyn Read + Send>,
+    progress: Arc<Progress>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(out)?;
+        self.progress.bytes.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}

@@ -1,0 +1,258 @@
+//! `dial.toml`: read once, checked, and handed out in typed parts. Every key can be overridden by an environment
+//! variable: `stream.name` by `DIAL_STREAM__NAME`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+/// The file that is read when none is named.
+const DEFAULT_FILE: &str = "dial.toml";
+
+/// The settings in force.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    pub(crate) stream: Stream,
+    pub(crate) worker: Worker,
+    pub(crate) tables: Tables,
+    pub(crate) archive: Archive,
+    pub(crate) data: Data,
+    pub(crate) rules: Rules,
+    pub(crate) log: Log,
+}
+
+/// `[stream]`: the Kinesis stream.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Stream {
+    /// Its name; without one `run` works locally.
+    pub(crate) name: Option<String>,
+    /// Where an application that has no checkpoints yet begins.
+    pub(crate) initial_position: Initial,
+}
+
+/// `stream.initial_position`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Initial {
+    /// At the oldest record that the stream still has.
+    #[default]
+    TrimHorizon,
+    /// At what arrives from now on.
+    Latest,
+}
+
+/// `[worker]`: this worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Worker {
+    /// Its name in the lease table, unique among those that run; the host's name and the process id unless set.
+    pub(crate) id: Option<String>,
+    /// After so many seconds without a sign of life a worker's shards are taken over.
+    pub(crate) failover_seconds: u64,
+}
+
+/// `[tables]`: DynamoDB.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Tables {
+    /// What the tables' names begin with.
+    pub(crate) prefix: String,
+}
+
+/// `[archive]`: the Parquet files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Archive {
+    /// `s3://BUCKET/PREFIX` or a folder; without one the data folder.
+    pub(crate) location: Option<String>,
+    /// Keep each event's JSON in the column `raw`.
+    pub(crate) raw: bool,
+    /// A file is written once its rows take so many MiB of memory.
+    pub(crate) flush_mib: u64,
+    /// A file is written once its oldest row has waited so many seconds.
+    pub(crate) flush_seconds: u64,
+}
+
+/// `[data]`: what is kept on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Data {
+    /// The folder.
+    pub(crate) folder: PathBuf,
+}
+
+/// `[rules]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Rules {
+    /// Files and folders of Sigma rules instead of the built-in packs.
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+/// `[log]`: what the program says of itself, on standard error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    /// A filter as of `tracing`: `info`, `warn,dial_ingest=debug`.
+    pub(crate) filter: String,
+    /// One JSON object a line.
+    pub(crate) json: bool,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Worker { id: None, failover_seconds: 10 }
+    }
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Tables { prefix: "dial-".to_owned() }
+    }
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Archive { location: None, raw: true, flush_mib: 128, flush_seconds: 300 }
+    }
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Data { folder: PathBuf::from("./dial-data") }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { filter: "info".to_owned(), json: false }
+    }
+}
+
+impl Settings {
+    /// Reads the file and the environment. Without `file`, `dial.toml` of the working directory is read if it exists.
+    ///
+    /// # Errors
+    /// Names the file and line, or the variable, and what to write instead.
+    pub(crate) fn read(file: Option<&Path>) -> Result<Settings, String> {
+        let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(format!("the settings file {} cannot be read: {error}", path.display())),
+        };
+        // Read by itself first, because only then the parser can say on which line a mistake is.
+        toml::from_str::<Settings>(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let settings: Settings = Figment::from(Serialized::defaults(Settings::default()))
+            .merge(Toml::string(&text))
+            .merge(Env::prefixed("DIAL_").ignore(&["CONFIG"]).split("__"))
+            .extract()
+            .map_err(|error| format!("an environment variable DIAL_… does not fit: {error}"))?;
+        settings.check().map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let positive = |value: u64, key: &str| match value {
+            0 => Err(format!("`{key}` is 0: write at least 1")),
+            _ => Ok(()),
+        };
+        positive(self.worker.failover_seconds, "worker.failover_seconds")?;
+        positive(self.archive.flush_mib, "archive.flush_mib")?;
+        positive(self.archive.flush_seconds, "archive.flush_seconds")?;
+        if self.stream.name.as_deref().is_some_and(|name| !is_aws_name(name)) {
+            return Err(
+                "`stream.name` is no name of a stream: letters, digits, `_`, `.` and `-`, at most 128".to_owned()
+            );
+        }
+        if !self.tables.prefix.is_empty() && !is_aws_name(&self.tables.prefix) {
+            return Err("`tables.prefix` is no part of a table's name: letters, digits, `_`, `.` and `-`".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The local store of findings.
+    pub(crate) fn findings_file(&self) -> PathBuf {
+        self.data.folder.join("findings.db")
+    }
+
+    /// The DynamoDB table of findings.
+    pub(crate) fn findings_table(&self) -> String {
+        format!("{}findings", self.tables.prefix)
+    }
+
+    /// The DynamoDB table of a role's leases.
+    pub(crate) fn leases_table(&self, role: &str) -> String {
+        format!("{}leases-{role}", self.tables.prefix)
+    }
+
+    /// This worker's name: the one that is set, or one that no other worker has.
+    pub(crate) fn worker_id(&self) -> String {
+        self.worker.id.clone().unwrap_or_else(|| {
+            let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            // In containers host names and process ids repeat; the time of the start does not.
+            format!("{}-{}-{:x}", host.trim(), std::process::id(), started.as_millis())
+        })
+    }
+
+    /// The settings in force, as TOML. They hold no secrets: those come from the environment or AWS.
+    ///
+    /// # Errors
+    /// When they cannot be written as TOML, which none can be that was read from it.
+    pub(crate) fn to_toml(&self) -> Result<String, String> {
+        toml::to_string(self).map_err(|error| error.to_string())
+    }
+}
+
+/// Names of Kinesis streams and of DynamoDB tables: `[a-zA-Z0-9_.-]{1,128}`.
+fn is_aws_name(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dial.toml");
+        fs::write(&path, text).unwrap();
+        Settings::read(Some(&path))
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        for (text, words) in [
+            ("[stream]\nnmae = 'x'", ["line 2", "nmae", "name"]),
+            ("[straem]\nname = 'x'", ["line 1", "straem", "stream"]),
+            ("[stream]\nname = 7", ["line 2", "string", "name"]),
+            ("[stream]\nname = 'x", ["line 2", "", ""]),
+            ("[stream]\ninitial_position = 'newest'", ["line 2", "newest", "latest"]),
+            ("[stream]\nname = 'a b'", ["stream.name", "letters", ""]),
+            ("[worker]\nfailover_seconds = 0", ["worker.failover_seconds", "at least 1", ""]),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains("dial.toml") && words.iter().all(|word| error.contains(word)), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_reads_back() {
+        let settings = read("[stream]\nname = 'trail'\n[rules]\npaths = ['a']").unwrap();
+        assert_eq!(settings.stream.name.as_deref(), Some("trail"));
+        assert_eq!(read(&settings.to_toml().unwrap()).unwrap(), settings);
+        assert_eq!(read("").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error_only_when_it_was_named() {
+        let error = Settings::read(Some(Path::new("no/such.toml"))).unwrap_err();
+        assert!(error.contains("no/such.toml"), "{error}");
+    }
+}

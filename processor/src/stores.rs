@@ -1,0 +1,50 @@
+//! Which stores the settings name.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dial_analytics::folder::FolderStore;
+use dial_analytics::s3::S3Store;
+use dial_analytics::store::ObjectStore;
+use dial_sinks::dynamodb::DynamoFindingStore;
+use dial_sinks::sqlite::SqliteFindingStore;
+use dial_sinks::store::FindingStore;
+
+use crate::aws;
+use crate::bucket;
+use crate::failure::{Failure, Result};
+use crate::settings::Settings;
+
+/// The store of findings to read: the folder that was named, else DynamoDB when a stream is set, else the data folder.
+/// `None` when the folder has no findings yet.
+pub(crate) async fn findings(settings: &Settings, folder: Option<&Path>) -> Result<Option<Arc<dyn FindingStore>>> {
+    if folder.is_none() && settings.stream.name.is_some() {
+        let client = aws_sdk_dynamodb::Client::new(&aws::config().await);
+        return Ok(Some(Arc::new(DynamoFindingStore::new(client, settings.findings_table()))));
+    }
+    let file: PathBuf = folder.map_or_else(|| settings.findings_file(), |folder| folder.join("findings.db"));
+    if !file.exists() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(SqliteFindingStore::open(file).await?)))
+}
+
+/// The place of the archive: what the settings name, else the data folder.
+pub(crate) async fn archive(settings: &Settings) -> Result<Arc<dyn ObjectStore>> {
+    match settings.archive.location.as_deref() {
+        Some(location) => match location.strip_prefix("s3://") {
+            Some(address) => {
+                let (bucket, prefix) = bucket::split(address)?;
+                Ok(Arc::new(S3Store::new(aws::s3(&aws::config().await), bucket, prefix)))
+            }
+            None => archive_folder(Path::new(location)),
+        },
+        None => archive_folder(&settings.data.folder),
+    }
+}
+
+/// The archive in a folder.
+pub(crate) fn archive_folder(folder: &Path) -> Result<Arc<dyn ObjectStore>> {
+    let store = FolderStore::open(folder).map_err(|error| Failure::Outside(error.to_string()))?;
+    Ok(Arc::new(store))
+}

@@ -1,0 +1,284 @@
+//! [`DynamoFindingStore`]: findings in a DynamoDB table, shared by any number of workers.
+//!
+//! A write is conditional on the version that was read; when somebody else was faster, the row is read and merged
+//! again. Items are updated, never put, so attributes that others keep in them survive. See [`table`](create_table) for
+//! what an item holds.
+
+mod keys;
+mod listing;
+mod table;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use dial_rules::finding::Finding;
+use futures::StreamExt;
+
+use crate::filter::{FindingFilter, FindingPage, cut};
+use crate::merge::{Recorded, Step, coalesce, step};
+use crate::retry;
+use crate::row::{decode, encode, kind_text, severity_rank};
+use crate::store::{FindingStore, RecordOutcome, StoreError};
+
+pub use table::create_table;
+
+/// Writes in flight at once, of one batch.
+const CONCURRENCY: usize = 16;
+/// DynamoDB's limit of keys in one BatchGetItem call.
+const BATCH: usize = 100;
+/// Largest finding as JSON: DynamoDB's limit of an item is 400 KB, the rest is for the other attributes.
+const LARGEST: usize = 350 * 1024;
+
+type Item = HashMap<String, AttributeValue>;
+
+/// Findings in a DynamoDB table.
+#[derive(Debug)]
+pub struct DynamoFindingStore {
+    client: Client,
+    table: String,
+    /// Days that this process has put on the list of days.
+    listed_days: Mutex<HashSet<String>>,
+}
+
+/// A finding and the version of its row.
+#[derive(Debug, Clone)]
+struct Stored {
+    finding: Finding,
+    version: u64,
+}
+
+impl DynamoFindingStore {
+    /// Uses `table`, which [`create_table`] made.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into(), listed_days: Mutex::default() }
+    }
+
+    fn failed<E, R>(&self, verb: &str, error: SdkError<E, R>) -> StoreError
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
+    {
+        StoreError::unavailable(format!("{verb} DynamoDB table {}", self.table), explain(error))
+    }
+
+    /// The rows of these findings, as of now. One that is damaged is an error of its own, so that it stops no other.
+    async fn read(&self, ids: &[String]) -> Result<HashMap<String, Result<Stored, StoreError>>, StoreError> {
+        let mut rows = HashMap::new();
+        for chunk in ids.chunks(BATCH) {
+            let mut keys: Vec<Item> = chunk.iter().map(|id| keys::key(id)).collect();
+            let mut attempt = 0;
+            while !keys.is_empty() {
+                let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+                let wanted = wanted.map_err(|e| StoreError::unavailable("ask for findings", e))?;
+                let call = self.client.batch_get_item().request_items(&self.table, wanted).send().await;
+                let answer = call.map_err(|e| self.failed("read", e))?;
+                let items = answer.responses.into_iter().flat_map(HashMap::into_values).flatten();
+                let before = rows.len();
+                for item in items {
+                    let (id, stored) = parse(&item);
+                    rows.insert(id, stored);
+                }
+                let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.table);
+                keys = left.map(|left| left.keys).unwrap_or_default();
+                // An answer holds 16 MB at most, so a part of it is progress; nothing at all means throttling.
+                attempt = if rows.len() > before { 0 } else { attempt + 1 };
+                if !keys.is_empty() && attempt > 0 {
+                    let action = format!("read DynamoDB table {}", self.table);
+                    let throttled = "the table is throttled; raise its capacity";
+                    self.pause(attempt, || StoreError::unavailable(action, throttled)).await?;
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Waits before the next attempt, or fails when there were enough.
+    async fn pause(&self, attempt: u32, error: impl FnOnce() -> StoreError) -> Result<(), StoreError> {
+        let random = RandomState::new().hash_one(attempt);
+        let delay = retry::delay(attempt, random).ok_or_else(error)?;
+        tokio::time::sleep(delay).await;
+        Ok(())
+    }
+
+    async fn record_one(
+        &self,
+        id: &str,
+        update: Finding,
+        current: Option<Result<Stored, StoreError>>,
+    ) -> Result<Recorded, StoreError> {
+        let mut current = current.transpose()?;
+        let mut attempt = 0;
+        loop {
+            let version = current.as_ref().map(|stored| stored.version);
+            let (recorded, content) = match step(current.map(|stored| stored.finding), update.clone()) {
+                Step::Create(content) => (Recorded::New, content),
+                Step::Replace(content) => (Recorded::Changed, content),
+                Step::Keep => return Ok(Recorded::Unchanged),
+            };
+            if self.write(&content, version).await? {
+                return Ok(recorded);
+            }
+            attempt += 1;
+            let contended = || StoreError::Contended { finding_id: id.to_owned(), attempts: attempt };
+            self.pause(attempt, contended).await?;
+            current = self.read(&[id.to_owned()]).await?.remove(id).transpose()?;
+        }
+    }
+
+    /// Writes the row unless it is no longer at `version`; says whether it did.
+    async fn write(&self, finding: &Finding, version: Option<u64>) -> Result<bool, StoreError> {
+        self.list_day(&keys::day(finding.last_seen)).await?;
+        let attributes = attributes(finding, version.unwrap_or(0) + 1)?;
+        let mut call = self.client.update_item().table_name(&self.table).set_key(Some(keys::key(&finding.finding_id)));
+        let mut assignments = Vec::new();
+        for (i, (name, value)) in attributes.into_iter().enumerate() {
+            call = call
+                .expression_attribute_names(format!("#a{i}"), name)
+                .expression_attribute_values(format!(":a{i}"), value);
+            assignments.push(format!("#a{i} = :a{i}"));
+        }
+        call = call.update_expression(format!("SET {}", assignments.join(", ")));
+        call = match version {
+            None => call
+                .condition_expression("attribute_not_exists(#id)")
+                .expression_attribute_names("#id", keys::FINDING_ID),
+            Some(version) => call
+                .condition_expression("#version = :version")
+                .expression_attribute_names("#version", keys::VERSION)
+                .expression_attribute_values(":version", AttributeValue::N(version.to_string())),
+        };
+        match call.send().await {
+            Ok(_) => Ok(true),
+            Err(SdkError::ServiceError(e)) if e.err().is_conditional_check_failed_exception() => Ok(false),
+            Err(e) => Err(self.failed("write to", e)),
+        }
+    }
+
+    /// Puts a day on the list of days with findings, before the first finding of that day is written.
+    async fn list_day(&self, day: &str) -> Result<(), StoreError> {
+        let listed = || self.listed_days.lock().unwrap_or_else(PoisonError::into_inner);
+        if listed().contains(day) {
+            return Ok(());
+        }
+        let call = self.client.update_item().table_name(&self.table).set_key(Some(keys::key(keys::DAYS_KEY)));
+        let call = call.update_expression("ADD #days :day").expression_attribute_names("#days", keys::DAYS);
+        let call = call.expression_attribute_values(":day", AttributeValue::Ss(vec![day.to_owned()]));
+        call.send().await.map_err(|e| self.failed("write to", e))?;
+        listed().insert(day.to_owned());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl FindingStore for DynamoFindingStore {
+    async fn record(&self, updates: Vec<Finding>) -> Result<RecordOutcome, StoreError> {
+        let updates = coalesce(updates);
+        let ids: Vec<String> = updates.keys().cloned().collect();
+        let mut rows = self.read(&ids).await?;
+        let writes = updates.into_iter().map(|(id, update)| {
+            let current = rows.remove(&id);
+            async move {
+                let recorded = self.record_one(&id, update, current).await;
+                (id, recorded)
+            }
+        });
+        let writes: Vec<_> = writes.collect();
+        // Each finding is tried, whatever happens to the others.
+        let done: BTreeMap<_, _> = futures::stream::iter(writes).buffer_unordered(CONCURRENCY).collect().await;
+        let mut outcome = RecordOutcome::default();
+        for (id, recorded) in done {
+            outcome.count(id, recorded?);
+        }
+        Ok(outcome)
+    }
+
+    async fn get(&self, finding_id: &str) -> Result<Option<Finding>, StoreError> {
+        // DynamoDB refuses an empty key, and the list of days is no finding.
+        if finding_id.is_empty() || finding_id == keys::DAYS_KEY {
+            return Ok(None);
+        }
+        let mut rows = self.read(&[finding_id.to_owned()]).await?;
+        Ok(rows.remove(finding_id).transpose()?.map(|stored| stored.finding))
+    }
+
+    async fn list(&self, filter: &FindingFilter) -> Result<FindingPage, StoreError> {
+        let size = filter.page_size();
+        let positions = self.positions(filter, size + 1).await?;
+        let (positions, next) = cut(size, positions.into_iter().map(|position| (position, ())).collect());
+        let ids: Vec<String> = positions.into_iter().map(|(position, ())| position.finding_id).collect();
+        let mut rows = self.read(&ids).await?;
+        let stored: Vec<Stored> = ids.iter().filter_map(|id| rows.remove(id)).collect::<Result<_, _>>()?;
+        let findings = stored.into_iter().map(|stored| stored.finding);
+        Ok(FindingPage { findings: findings.collect(), next })
+    }
+}
+
+/// What a row says, its key aside.
+fn attributes(finding: &Finding, version: u64) -> Result<Vec<(&'static str, AttributeValue)>, StoreError> {
+    let body = encode(finding)?;
+    if body.len() > LARGEST {
+        return Err(StoreError::TooLarge {
+            finding_id: finding.finding_id.clone(),
+            rule_id: finding.rule_id.clone(),
+            bytes: body.len(),
+            limit: LARGEST,
+        });
+    }
+    Ok(vec![
+        (keys::VERSION, AttributeValue::N(version.to_string())),
+        (keys::BODY, AttributeValue::S(body)),
+        (keys::KIND, AttributeValue::S(kind_text(finding.kind).to_owned())),
+        (keys::RULE_ID, AttributeValue::S(finding.rule_id.clone())),
+        (keys::SEVERITY, AttributeValue::N(severity_rank(finding.subject.severity).to_string())),
+        (keys::FIRST_SEEN, AttributeValue::N(finding.first_seen.to_string())),
+        (keys::LAST_SEEN, AttributeValue::N(finding.last_seen.to_string())),
+        (keys::LIST_PARTITION, AttributeValue::S(keys::partition_of(finding))),
+        (keys::LIST_POSITION, AttributeValue::S(keys::position(finding.last_seen, &finding.finding_id))),
+    ])
+}
+
+/// A row as [`attributes`] writes it, and its key.
+fn parse(item: &Item) -> (String, Result<Stored, StoreError>) {
+    let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
+    let id = text(keys::FINDING_ID).cloned().unwrap_or_default();
+    let missing = |name: &str| StoreError::Damaged {
+        finding_id: id.clone(),
+        reason: format!("its attribute `{name}` is missing or of the wrong type"),
+    };
+    let version = item.get(keys::VERSION).and_then(|value| value.as_n().ok()?.parse().ok());
+    let stored = version.ok_or_else(|| missing(keys::VERSION)).and_then(|version| {
+        let body = text(keys::BODY).ok_or_else(|| missing(keys::BODY))?;
+        Ok(Stored { finding: decode(&id, body)?, version })
+    });
+    (id, stored)
+}
+
+/// One line on what went wrong, and what to do where that is known.
+fn explain<E, R>(error: SdkError<E, R>) -> String
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    if let Some(service) = error.as_service_error() {
+        let code = service.code().unwrap_or("unknown error");
+        let message = service.message().unwrap_or("no message");
+        let hint = match code {
+            "ResourceNotFoundException" => "; check the name and region, or create it with `dial doctor --create`",
+            "AccessDeniedException" => "; allow it in the role's policy",
+            _ => "",
+        };
+        return format!("{code}: {message}{hint}");
+    }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}

@@ -1,0 +1,20 @@
+//! Where findings are recorded, and the destinations of their alerts.
+//!
+//! The port is [`FindingStore`](store::FindingStore): findings are merged into it, and from then on nothing loses them.
+//! Three implementations keep the same promises: [`memory`] for tests and one-off scans, [`sqlite`] for a laptop,
+//! [`dynamodb`] for production. [`failing`] wraps any of them and injects failures.
+//!
+//! What a merge is, is decided in `dial-rules`; what an update means for a stored finding, how often a write is tried
+//! again and which findings a filter lets through is decided by pure functions here. The implementations only read and
+//! write.
+
+mod bounds;
+pub mod dynamodb;
+pub mod failing;
+pub mod filter;
+pub mod memory;
+mod merge;
+mod retry;
+mod row;
+pub mod sqlite;
+pub mod store;
