@@ -65,7 +65,7 @@ pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
     let total = events.len() as u64;
     let player = tokio::spawn(play(events, stream.clone(), Duration::from_secs(args.seconds)));
     let watcher = tokio::spawn(stop_when_read(player, counts.clone(), archived, total, shutdown.clone()));
-    let show = Show { bar: progress_bar(total), counts: counts.clone(), quiet: output.is_json() };
+    let show = Show { bar: progress_bar(total), counts: counts.clone() };
     let (ran, shown) = tokio::join!(roles::run(stream, roles, &shift, shutdown), show.until_end(arriving, output));
     watcher.abort();
     ran?;
@@ -145,32 +145,44 @@ fn progress_bar(total: u64) -> ProgressBar {
 struct Show {
     bar: ProgressBar,
     counts: Arc<Counts>,
-    quiet: bool,
 }
 
 impl Show {
     /// Returns how many findings of each severity came, the worst first.
     async fn until_end(self, mut arriving: mpsc::UnboundedReceiver<Finding>, output: &Output) -> Result<[u64; 5]> {
         let mut by_severity = [0; 5];
+        // Shards are read side by side; what arrives together is shown in the order in which it happened.
+        let mut together = Vec::new();
         let mut tick = tokio::time::interval(Duration::from_millis(100));
+        let mut flush = tokio::time::interval(Duration::from_millis(700));
         loop {
             tokio::select! {
                 finding = arriving.recv() => match finding {
                     None => break,
                     Some(finding) => {
                         by_severity[4 - finding.subject.severity as usize] += 1;
-                        if self.quiet {
-                            output.json(&finding)?;
-                        } else if finding.subject.severity > Severity::Low {
-                            self.bar.suspend(|| output.finding_line(&finding))?;
-                        }
+                        together.push(finding);
                     }
                 },
                 _ = tick.tick() => self.bar.set_position(self.counts.records.load(Ordering::Relaxed)),
+                _ = flush.tick() => self.print(&mut together, output)?,
             }
         }
+        self.print(&mut together, output)?;
         self.bar.finish_and_clear();
         Ok(by_severity)
+    }
+
+    fn print(&self, findings: &mut Vec<Finding>, output: &Output) -> Result<()> {
+        findings.sort_by_key(|finding| finding.first_seen);
+        for finding in findings.drain(..) {
+            if output.is_json() {
+                output.json(&finding)?;
+            } else if finding.subject.severity > Severity::Low {
+                self.bar.suspend(|| output.finding_line(&finding))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -185,16 +197,17 @@ fn conclude(args: &cli::Demo, counts: &Counts, by_severity: &[u64; 5], output: &
     let data = args.data.display();
     let events = thousands(counts.events.load(Ordering::Relaxed));
     note(&format!("\n{events} events, {total} findings: {}.", parts.join(", ")));
-    if !output.is_json() {
-        output.line(&format!(
-            "
-The findings are in {data}/findings.db, the events as Parquet in {data}/events/. Next:
-
-  dial findings list --data {data}      what was found, the quiet ones too
-  dial findings show ID --data {data}   one of them with its evidence
-  dial rules list                           what was looked for
-  dial scan PATH                            your own CloudTrail files"
-        ))?;
+    if output.is_json() {
+        return Ok(Outcome::Fine);
+    }
+    output.line(&format!("\nThe findings are in {data}/findings.db, the events as Parquet in {data}/events/. Next:\n"))?;
+    for (command, what) in [
+        (format!("dial findings list --data {data}"), "what was found, the quiet ones too"),
+        (format!("dial findings show ID --data {data}"), "one of them with its evidence"),
+        ("dial rules list".to_owned(), "what was looked for"),
+        ("dial scan PATH".to_owned(), "your own CloudTrail files"),
+    ] {
+        output.line(&format!("  {command:<44} {what}"))?;
     }
     Ok(Outcome::Fine)
 }
