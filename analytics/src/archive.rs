@@ -50,9 +50,8 @@ pub async fn write(
     let keys: Vec<String> = sealed.keys().map(str::to_owned).collect();
     for (n, key) in keys.iter().enumerate() {
         let encoding = Arc::clone(sealed);
-        let bytes = tokio::task::spawn_blocking(move || encoding.encode(n))
-            .await
-            .map_err(|_| ArchiveError::Stopped)??;
+        let bytes =
+            tokio::task::spawn_blocking(move || encoding.encode(n)).await.map_err(|_| ArchiveError::Stopped)??;
         if !may_write() {
             return Err(ArchiveError::NotOwner);
         }

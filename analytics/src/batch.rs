@@ -28,22 +28,14 @@ pub struct FlushPolicy {
 impl Default for FlushPolicy {
     /// 128 MiB, five minutes, 64 days.
     fn default() -> Self {
-        Self {
-            bytes: 128 << 20,
-            age: 5 * 60 * 1000,
-            days: 64,
-        }
+        Self { bytes: 128 << 20, age: 5 * 60 * 1000, days: 64 }
     }
 }
 
 impl FlushPolicy {
     /// For inputs that are files: by what the batch holds alone, so that one content is always cut into the same
     /// batches, and archiving it twice adds nothing. These numbers must not change.
-    pub const OF_FILES: FlushPolicy = FlushPolicy {
-        bytes: 64 << 20,
-        age: Millis::MAX,
-        days: usize::MAX,
-    };
+    pub const OF_FILES: FlushPolicy = FlushPolicy { bytes: 64 << 20, age: Millis::MAX, days: usize::MAX };
 }
 
 /// Why a batch is to be written.
@@ -129,14 +121,9 @@ impl ArchiveBatch {
             count = index + 1;
             match decoded {
                 Decoded::DeadLetter(dead) => letters.push(index, dead),
-                Decoded::Event(event) => self.take(Row {
-                    event,
-                    key: RowKey {
-                        position: position.clone(),
-                        index,
-                    },
-                    arrival,
-                }),
+                Decoded::Event(event) => {
+                    self.take(Row { event, key: RowKey { position: position.clone(), index }, arrival })
+                }
             }
         }
         if count == 0 {
@@ -151,10 +138,7 @@ impl ArchiveBatch {
             self.first = Some(position.clone());
             self.since = now;
         }
-        Pushed::Taken {
-            events: self.rows.len() - before,
-            dead_letters,
-        }
+        Pushed::Taken { events: self.rows.len() - before, dead_letters }
     }
 
     fn take(&mut self, row: Row) {
@@ -216,12 +200,7 @@ impl ArchiveBatch {
 }
 
 fn nothing() -> DeadLetter {
-    DeadLetter {
-        offset: 0,
-        fault: 0,
-        reason: "there is no event in it".to_owned(),
-        bytes: Bytes::new(),
-    }
+    DeadLetter { offset: 0, fault: 0, reason: "there is no event in it".to_owned(), bytes: Bytes::new() }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::base64;
 use crate::layout::Day;
 use crate::position::{Position, RowKey};
+use crate::row::OVERHEAD;
 use crate::shard::Shard;
 
 /// So many bytes of one record's dead letters are kept whole: any record of a stream (10 MiB), and gzipped ones as
@@ -49,7 +50,7 @@ impl Letter {
     /// Roughly the bytes of memory that it takes.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.bytes.len() + self.reason.len() + size_of::<Letter>()
+        OVERHEAD + self.bytes.len() + self.reason.len()
     }
 }
 
@@ -66,13 +67,7 @@ pub(crate) struct LettersOfRecord<'a> {
 
 impl<'a> LettersOfRecord<'a> {
     pub(crate) fn new(position: &'a Position, arrival: Option<Millis>) -> Self {
-        Self {
-            position,
-            arrival,
-            letters: Vec::new(),
-            kept: 0,
-            others: None,
-        }
+        Self { position, arrival, letters: Vec::new(), kept: 0, others: None }
     }
 
     pub(crate) fn push(&mut self, index: u64, dead: DeadLetter) {
@@ -83,10 +78,7 @@ impl<'a> LettersOfRecord<'a> {
             return;
         }
         let mut letter = Letter {
-            key: RowKey {
-                position: self.position.clone(),
-                index,
-            },
+            key: RowKey { position: self.position.clone(), index },
             arrival: self.arrival,
             offset: dead.offset,
             fault: dead.fault,
@@ -194,9 +186,7 @@ pub fn read_letters(file: &[u8]) -> Result<Vec<(String, Letter)>, UnreadableLett
     let lines = file.split(|byte| *byte == b'\n').enumerate();
     lines
         .filter(|(_, line)| !line.is_empty())
-        .map(|(n, line)| {
-            parse(line).map_err(|reason| UnreadableLetter { line: n + 1, reason })
-        })
+        .map(|(n, line)| parse(line).map_err(|reason| UnreadableLetter { line: n + 1, reason }))
         .collect()
 }
 
@@ -213,13 +203,8 @@ fn parse(line: &[u8]) -> Result<(String, Letter), String> {
     let position = Position::new(&line.sequence_number, line.sub_sequence_number);
     let arrival = line.arrival_time.as_deref();
     let letter = Letter {
-        key: RowKey {
-            position: position.map_err(|e| e.to_string())?,
-            index: line.index,
-        },
-        arrival: arrival
-            .map(|text| parse_rfc3339(text).ok_or("its arrival_time is no time"))
-            .transpose()?,
+        key: RowKey { position: position.map_err(|e| e.to_string())?, index: line.index },
+        arrival: arrival.map(|text| parse_rfc3339(text).ok_or("its arrival_time is no time")).transpose()?,
         offset: line.offset,
         fault: line.fault,
         reason: line.reason,
@@ -236,12 +221,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn dead(bytes: Vec<u8>) -> DeadLetter {
-        DeadLetter {
-            offset: 1,
-            fault: 2,
-            reason: "why".to_owned(),
-            bytes: bytes.into(),
-        }
+        DeadLetter { offset: 1, fault: 2, reason: "why".to_owned(), bytes: bytes.into() }
     }
 
     #[test]

@@ -106,10 +106,8 @@ pub static COLUMNS: &[Column] = &[
         Cell::Text(Some(r.event.source()))
     })
     .required(),
-    Column::new("event_name", Text, "The API call; of a finding its type.", |r, _| {
-        Cell::Text(Some(r.event.name()))
-    })
-    .required(),
+    Column::new("event_name", Text, "The API call; of a finding its type.", |r, _| Cell::Text(Some(r.event.name())))
+        .required(),
     Column::new("event_type", Text, "CloudTrail's eventType, or GuardDutyFinding, or SecurityHubFinding.", |r, _| {
         event_type(r)
     }),
@@ -122,15 +120,10 @@ pub static COLUMNS: &[Column] = &[
     Column::new("management_event", Flag, "Whether it is a management event.", |r, _| {
         Cell::Flag(r.event.flag(Key::ManagementEvent))
     }),
-    Column::new("account_id", Text, "The account that the event belongs to.", |r, _| {
-        Cell::Text(r.event.account_id())
-    }),
+    Column::new("account_id", Text, "The account that the event belongs to.", |r, _| Cell::Text(r.event.account_id())),
     Column::new("aws_region", Text, "The region that it happened in.", |r, _| Cell::Text(r.event.region())),
-    Column::new("source_ip", Text, "The caller's address, or the name of an AWS service.", |r, _| source_ip(r))
-        .bloom(),
-    Column::new("user_agent", Text, "What the caller said it was.", |r, _| {
-        Cell::Text(r.event.text(Key::UserAgent))
-    }),
+    Column::new("source_ip", Text, "The caller's address, or the name of an AWS service.", |r, _| source_ip(r)).bloom(),
+    Column::new("user_agent", Text, "What the caller said it was.", |r, _| Cell::Text(r.event.text(Key::UserAgent))),
     Column::new("error_code", Text, "Why the call failed; null if it did not.", |r, _| {
         Cell::Text(r.event.text(Key::ErrorCode))
     }),
@@ -158,9 +151,7 @@ pub static COLUMNS: &[Column] = &[
         Cell::caller(r, "accessKeyId", Some("accessKeyId"))
     })
     .bloom(),
-    Column::new("actor_user_name", Text, "The name of the user.", |r, _| {
-        Cell::caller(r, "userName", Some("userName"))
-    }),
+    Column::new("actor_user_name", Text, "The name of the user.", |r, _| Cell::caller(r, "userName", Some("userName"))),
     Column::new("actor_invoked_by", Text, "The AWS service that made the call for the caller.", |r, _| {
         Cell::caller(r, "invokedBy", None)
     }),
@@ -173,9 +164,7 @@ pub static COLUMNS: &[Column] = &[
         resource_arns(r)
     })
     .required(),
-    Column::new("request_parameters", Json, "The call's parameters.", |r, _| {
-        Cell::json(r, Key::RequestParameters)
-    }),
+    Column::new("request_parameters", Json, "The call's parameters.", |r, _| Cell::json(r, Key::RequestParameters)),
     Column::new("response_elements", Json, "What a changing call returned.", |r, _| {
         Cell::json(r, Key::ResponseElements)
     }),
@@ -203,9 +192,12 @@ pub static COLUMNS: &[Column] = &[
     .required(),
     Column::new("record_index", Number, "The event's index in its record.", |r, _| Cell::number(r.key.index))
         .required(),
-    Column::new("schema_version", Number, "The version of this list of columns that the row was written by.", |_, _| {
-        Cell::Number(SCHEMA_VERSION)
-    })
+    Column::new(
+        "schema_version",
+        Number,
+        "The version of this list of columns that the row was written by.",
+        |_, _| Cell::Number(SCHEMA_VERSION),
+    )
     .required(),
 ];
 

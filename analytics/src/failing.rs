@@ -27,11 +27,7 @@ enum Fate {
 impl<S> FailingStore<S> {
     /// Makes `per_mille` of a thousand calls to `inner` fail.
     pub fn new(inner: S, seed: u64, per_mille: u64) -> Self {
-        Self {
-            inner,
-            state: AtomicU64::new(seed),
-            per_mille,
-        }
+        Self { inner, state: AtomicU64::new(seed), per_mille }
     }
 
     /// The store within, which does not fail.
@@ -42,10 +38,7 @@ impl<S> FailingStore<S> {
     fn fate(&self) -> Fate {
         // SplitMix64: the state is a counter, so that concurrent calls need no lock.
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self
-            .state
-            .fetch_add(STEP, Ordering::Relaxed)
-            .wrapping_add(STEP);
+        let mut z = self.state.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;
@@ -84,8 +77,7 @@ impl<S> FailingStore<S> {
 #[async_trait]
 impl<S: ObjectStore> ObjectStore for FailingStore<S> {
     async fn put_if_absent(&self, key: &str, bytes: Bytes) -> Result<Put, StoreError> {
-        self.call("put", key, self.inner.put_if_absent(key, bytes))
-            .await
+        self.call("put", key, self.inner.put_if_absent(key, bytes)).await
     }
 
     async fn get(&self, key: &str) -> Result<Bytes, StoreError> {

@@ -81,14 +81,12 @@ fn sweep(path: &Path) {
 impl ObjectStore for FolderStore {
     async fn put_if_absent(&self, key: &str, bytes: Bytes) -> Result<Put, StoreError> {
         check_key("put", key)?;
-        self.blocking("put", key, move |root, path| put(root, path, &bytes))
-            .await
+        self.blocking("put", key, move |root, path| put(root, path, &bytes)).await
     }
 
     async fn get(&self, key: &str) -> Result<Bytes, StoreError> {
         check_key("get", key)?;
-        self.blocking("get", key, |_, path| std::fs::read(path).map(Bytes::from))
-            .await
+        self.blocking("get", key, |_, path| std::fs::read(path).map(Bytes::from)).await
     }
 
     async fn open(&self, key: &str) -> Result<Box<dyn Read + Send>, StoreError> {
@@ -112,8 +110,7 @@ impl ObjectStore for FolderStore {
             // Only the folder that the prefix's last slash ends needs to be looked through. One that no store may
             // name leads nowhere.
             let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
-            if folder.is_empty() && prefix.starts_with('/')
-                || !folder.is_empty() && check_key("list", folder).is_err()
+            if folder.is_empty() && prefix.starts_with('/') || !folder.is_empty() && check_key("list", folder).is_err()
             {
                 return Ok(listed);
             }
@@ -134,12 +131,7 @@ impl ObjectStore for FolderStore {
     }
 }
 
-fn walk(
-    dir: &Path,
-    name: &str,
-    prefix: &str,
-    listed: &mut Vec<Listed>,
-) -> Result<(), std::io::Error> {
+fn walk(dir: &Path, name: &str, prefix: &str, listed: &mut Vec<Listed>) -> Result<(), std::io::Error> {
     let entries = match std::fs::read_dir(dir) {
         Err(e) if is_absent(&e) => return Ok(()),
         entries => entries?,
@@ -153,11 +145,7 @@ fn walk(
         if part.starts_with('.') {
             continue;
         }
-        let key = if name.is_empty() {
-            part
-        } else {
-            format!("{name}/{part}")
-        };
+        let key = if name.is_empty() { part } else { format!("{name}/{part}") };
         let is_dir = entry.file_type()?.is_dir();
         let leads_on = key.starts_with(prefix) || (is_dir && prefix.starts_with(&key));
         match (leads_on, is_dir) {
@@ -165,10 +153,7 @@ fn walk(
             (true, false) => {
                 // A file may be deleted between being seen and being looked at.
                 if let Ok(metadata) = entry.metadata() {
-                    listed.push(Listed {
-                        key,
-                        size: metadata.len(),
-                    });
+                    listed.push(Listed { key, size: metadata.len() });
                 }
             }
             (false, _) => {}
@@ -184,7 +169,6 @@ fn put(root: &Path, path: &Path, bytes: &[u8]) -> Result<Put, std::io::Error> {
     let folder = path.parent().unwrap_or(root);
     create_dirs(root, folder)?;
     // A second time only if the temporary file was swept away between being made and being locked.
-    if true { std::fs::write(path, bytes)?; return Ok(Put::Created); }
     let (temporary, _lock) = match write_temporary(root, bytes) {
         Err(e) if e.kind() == ErrorKind::NotFound => write_temporary(root, bytes)?,
         written => written?,
@@ -212,10 +196,7 @@ fn write_temporary(root: &Path, bytes: &[u8]) -> Result<(PathBuf, File), std::io
             Err(e) if e.kind() == ErrorKind::AlreadyExists => continue,
             file => file?,
         };
-        let written = file
-            .lock()
-            .and_then(|()| file.write_all(bytes))
-            .and_then(|()| file.sync_all());
+        let written = file.lock().and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all());
         if let Err(e) = written {
             let _ = std::fs::remove_file(&path);
             return Err(e);
@@ -277,9 +258,7 @@ fn is_absent(error: &std::io::Error) -> bool {
 
 fn failure(call: &'static str, path: &Path, error: &std::io::Error) -> StoreError {
     let kind = match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory
-            if matches!(call, "get" | "open") =>
-        {
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory if matches!(call, "get" | "open") => {
             StoreErrorKind::NotFound
         }
         ErrorKind::NotFound => StoreErrorKind::Missing,
@@ -287,12 +266,7 @@ fn failure(call: &'static str, path: &Path, error: &std::io::Error) -> StoreErro
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreErrorKind::Full,
         _ => StoreErrorKind::Unavailable,
     };
-    StoreError {
-        call,
-        place: path.display().to_string(),
-        kind,
-        message: error.to_string(),
-    }
+    StoreError { call, place: path.display().to_string(), kind, message: error.to_string() }
 }
 
 #[cfg(test)]
@@ -311,11 +285,7 @@ mod tests {
                 rename_if_absent(store.root(), &temporary, &target).unwrap() == Put::Created
             };
             let threads: Vec<_> = (0..8).map(|n| scope.spawn(move || put(n))).collect();
-            threads
-                .into_iter()
-                .map(|t| t.join().unwrap())
-                .filter(|created| *created)
-                .count()
+            threads.into_iter().map(|t| t.join().unwrap()).filter(|created| *created).count()
         });
         assert_eq!(created, 1);
         let bytes = std::fs::read(&target).unwrap();
@@ -342,10 +312,7 @@ mod tests {
         assert_eq!(error.kind, StoreErrorKind::Full);
         assert!(error.is_retryable());
         let text = error.to_string();
-        assert!(
-            text.contains("d/e") && text.contains("make room"),
-            "{text}"
-        );
+        assert!(text.contains("d/e") && text.contains("make room"), "{text}");
         let error = failure("get", Path::new("d/e"), &ErrorKind::NotFound.into());
         assert_eq!(error.kind, StoreErrorKind::NotFound);
         assert!(!error.is_retryable());

@@ -36,6 +36,9 @@ pub struct Intent {
     pub(crate) dead_letters: u64,
     /// SHA-256 over which row or dead letter goes into which file.
     pub(crate) digest: String,
+    /// The bytes that it was read from.
+    #[serde(skip)]
+    declared: Option<Vec<u8>>,
 }
 
 /// A declared state that is no intent of this version or of this shard.
@@ -99,14 +102,17 @@ impl Intent {
             rows: content.rows,
             dead_letters: content.dead_letters,
             digest: content.digest,
+            declared: None,
         }
     }
 
-    /// The form in the lease row: JSON.
+    /// The form in the lease row: JSON. Of one that was read, the very bytes it was read from, whichever version wrote
+    /// them: a lease holds one declaration at a time, and declaring the same once more is no change.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
+        let declared = self.declared.clone();
         // Strings and numbers always serialise.
-        serde_json::to_vec(self).unwrap_or_default()
+        declared.unwrap_or_else(|| serde_json::to_vec(self).unwrap_or_default())
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
@@ -123,11 +129,12 @@ impl Intent {
         if version != u64::from(VERSION) {
             return Err(IntentError::Version { found: version });
         }
-        let intent: Self = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let mut intent: Self = serde_json::from_slice(bytes).map_err(unreadable)?;
         let days = || intent.event_days.iter().chain(&intent.dead_letter_days);
         if let Some(day) = days().find(|day| Day::parse(day).is_none()) {
             return Err(IntentError::Unreadable(format!("{day:?} is no day")));
         }
+        intent.declared = Some(bytes.to_vec());
         Ok(intent)
     }
 

@@ -145,14 +145,8 @@ mod tests {
         let (first, last) = (Position::new("5", 0).unwrap(), Position::new("9", 3).unwrap());
         let stem = file_stem(&Shard::new("shardId-000000000000"), &first, &last);
         let day = Day::of(at("2024-05-01T12:00:00Z"));
-        assert_eq!(
-            events_key(day, &stem),
-            "events/v1/dt=2024-05-01/shardId-000000000000_5_9-3.parquet"
-        );
-        assert_eq!(
-            dead_letters_key(day, &stem),
-            "dead-letters/dt=2024-05-01/shardId-000000000000_5_9-3.jsonl"
-        );
+        assert_eq!(events_key(day, &stem), "events/v1/dt=2024-05-01/shardId-000000000000_5_9-3.parquet");
+        assert_eq!(dead_letters_key(day, &stem), "dead-letters/dt=2024-05-01/shardId-000000000000_5_9-3.jsonl");
     }
 
     proptest! {

@@ -29,15 +29,12 @@ impl MemoryStore {
 
     fn find(&self, call: &'static str, key: &str) -> Result<Bytes, StoreError> {
         check_key(call, key)?;
-        self.objects()
-            .get(key)
-            .cloned()
-            .ok_or_else(|| StoreError {
-                call,
-                place: format!("memory:{key}"),
-                kind: StoreErrorKind::NotFound,
-                message: "nothing was put under this key".to_owned(),
-            })
+        self.objects().get(key).cloned().ok_or_else(|| StoreError {
+            call,
+            place: format!("memory:{key}"),
+            kind: StoreErrorKind::NotFound,
+            message: "nothing was put under this key".to_owned(),
+        })
     }
 }
 
@@ -62,16 +59,10 @@ impl ObjectStore for MemoryStore {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
-        let listed = |(key, bytes): (&String, &Bytes)| Listed {
-            key: key.clone(),
-            size: bytes.len() as u64,
-        };
+        let listed = |(key, bytes): (&String, &Bytes)| Listed { key: key.clone(), size: bytes.len() as u64 };
         let objects = self.objects();
         let from = objects.range(prefix.to_owned()..);
-        Ok(from
-            .take_while(|(key, _)| key.starts_with(prefix))
-            .map(listed)
-            .collect())
+        Ok(from.take_while(|(key, _)| key.starts_with(prefix)).map(listed).collect())
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {

@@ -31,25 +31,18 @@ impl Position {
     /// # Errors
     /// Anything but digits, and an index of 2^63 or more.
     pub fn new(sequence: &str, sub_sequence: u64) -> Result<Self, InvalidPosition> {
-        let digits = (1..=MOST_DIGITS).contains(&sequence.len())
-            && sequence.bytes().all(|b| b.is_ascii_digit());
+        let digits = (1..=MOST_DIGITS).contains(&sequence.len()) && sequence.bytes().all(|b| b.is_ascii_digit());
         if !digits || i64::try_from(sub_sequence).is_err() {
             let text: String = sequence.chars().take(80).collect();
             return Err(InvalidPosition(format!("{text}/{sub_sequence}")));
         }
-        Ok(Self {
-            sequence: sequence.into(),
-            sub_sequence,
-        })
+        Ok(Self { sequence: sequence.into(), sub_sequence })
     }
 
     /// The position of the `n`th event of a file, for inputs that are no stream.
     #[must_use]
     pub fn ordinal(n: u64) -> Self {
-        Self {
-            sequence: n.to_string().into(),
-            sub_sequence: 0,
-        }
+        Self { sequence: n.to_string().into(), sub_sequence: 0 }
     }
 
     /// The sequence number, as it was given.
@@ -67,10 +60,7 @@ impl Position {
 
 impl Ord for Position {
     fn cmp(&self, other: &Self) -> Ordering {
-        let (a, b) = (
-            self.sequence.trim_start_matches('0'),
-            other.sequence.trim_start_matches('0'),
-        );
+        let (a, b) = (self.sequence.trim_start_matches('0'), other.sequence.trim_start_matches('0'));
         a.len()
             .cmp(&b.len())
             .then_with(|| a.cmp(b))
@@ -90,11 +80,7 @@ impl PartialOrd for Position {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.sequence)?;
-        if self.sub_sequence > 0 {
-            write!(f, "-{}", self.sub_sequence)
-        } else {
-            Ok(())
-        }
+        if self.sub_sequence > 0 { write!(f, "-{}", self.sub_sequence) } else { Ok(()) }
     }
 }
 
@@ -106,10 +92,7 @@ struct Words {
 
 impl From<Position> for Words {
     fn from(position: Position) -> Self {
-        Self {
-            sequence_number: position.sequence,
-            sub_sequence_number: position.sub_sequence,
-        }
+        Self { sequence_number: position.sequence, sub_sequence_number: position.sub_sequence }
     }
 }
 
@@ -147,10 +130,7 @@ mod tests {
             assert!(Position::new(sequence, 0).is_err(), "{sequence:?}");
         }
         assert!(Position::new("1", u64::MAX).is_err());
-        assert!(serde_json::from_str::<Position>(
-            r#"{"sequence_number":"../1","sub_sequence_number":0}"#
-        )
-        .is_err());
+        assert!(serde_json::from_str::<Position>(r#"{"sequence_number":"../1","sub_sequence_number":0}"#).is_err());
     }
 
     proptest! {

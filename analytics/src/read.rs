@@ -1,8 +1,7 @@
 //! Reading the archive back: for tests, tools, and whoever wants to count.
 
 use arrow::array::{
-    Array, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch, StringArray,
-    TimestampMillisecondArray,
+    Array, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch, StringArray, TimestampMillisecondArray,
 };
 use arrow::datatypes::DataType;
 use bytes::Bytes;
@@ -70,9 +69,7 @@ pub fn rows(file: Bytes) -> Result<Vec<Map<String, Value>>, ReadError> {
 fn row(batch: &RecordBatch, n: usize) -> Map<String, Value> {
     let schema = batch.schema();
     let fields = schema.fields().iter().zip(batch.columns());
-    fields
-        .map(|(field, column)| (field.name().clone(), value(column.as_ref(), n)))
-        .collect()
+    fields.map(|(field, column)| (field.name().clone(), value(column.as_ref(), n))).collect()
 }
 
 fn value(column: &dyn Array, n: usize) -> Value {
@@ -142,9 +139,7 @@ pub async fn contents(store: &dyn ObjectStore) -> Result<Contents, ReadError> {
 fn archived(batch: &RecordBatch, rows: &mut Vec<ArchivedRow>) -> Result<(), ReadError> {
     let column = |name: &'static str, data_type: DataType| {
         let column = batch.column_by_name(name);
-        column
-            .filter(|column| *column.data_type() == data_type)
-            .ok_or(ReadError::Column(name))
+        column.filter(|column| *column.data_type() == data_type).ok_or(ReadError::Column(name))
     };
     let shards = column("shard_id", DataType::Utf8)?.as_string::<i32>();
     let sequences = column("sequence_number", DataType::Utf8)?.as_string::<i32>();

@@ -74,10 +74,7 @@ impl Recovery {
     pub fn new(shard: Shard, state: &[u8]) -> Result<Self, IntentError> {
         let intent = Intent::parse(state)?;
         if intent.shard != shard.id() {
-            return Err(IntentError::Shard {
-                found: intent.shard,
-                expected: shard.id().to_owned(),
-            });
+            return Err(IntentError::Shard { found: intent.shard, expected: shard.id().to_owned() });
         }
         let batch = ArchiveBatch::new(shard, intent.raw);
         Ok(Self { intent, batch, first: None, complete: false })
@@ -133,6 +130,7 @@ impl Recovery {
         let (now, then) = (sealed.intent(), &self.intent);
         let same_names = now.stem == then.stem && now.table == then.table;
         if same_names && (gap || now.digest == then.digest) {
+            let sealed = sealed.under(self.intent);
             return Ok(Recovered { sealed, gap });
         }
         Err(RecoveryError::Differs {

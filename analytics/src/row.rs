@@ -10,6 +10,9 @@ use crate::layout::Day;
 use crate::position::RowKey;
 use crate::shard::Shard;
 
+/// What a row or a dead letter takes beside its bytes, rounded up; not measured, so that it is the same everywhere.
+pub(crate) const OVERHEAD: usize = 640;
+
 /// One event and where it came from. Its columns are read from the event's bytes when the file is written, so that a
 /// row that waits costs hardly more than those.
 #[derive(Debug, Clone)]
@@ -29,11 +32,11 @@ impl Row {
         Day::of_event(self.event.time(), self.arrival)
     }
 
-    /// Roughly the bytes of memory that the row takes.
+    /// Roughly the bytes of memory that the row takes. A function of the event and nothing else, since files are cut
+    /// by it ([`FlushPolicy::OF_FILES`](crate::batch::FlushPolicy::OF_FILES)).
     #[must_use]
     pub fn size(&self) -> usize {
-        let strings = self.event.id().len() + self.key.position.sequence().len();
-        self.event.raw().len() + strings + size_of::<Row>() + size_of::<Event>()
+        OVERHEAD + self.event.raw().len() + self.event.id().len()
     }
 
     /// How rows lie in a file: by event time, then event id, then where they came from. Total, since no two rows of a
@@ -87,9 +90,7 @@ impl<'a> Cell<'a> {
     pub(crate) fn caller(row: &'a Row, cloudtrail: &str, guardduty: Option<&str>) -> Self {
         Cell::Text(match (row.event.kind(), guardduty) {
             (EventKind::CloudTrail, _) => row.event.text_at(&["userIdentity", cloudtrail]),
-            (EventKind::GuardDuty, Some(name)) => {
-                row.event.text_at(&["resource", "accessKeyDetails", name])
-            }
+            (EventKind::GuardDuty, Some(name)) => row.event.text_at(&["resource", "accessKeyDetails", name]),
             _ => None,
         })
     }
@@ -126,10 +127,9 @@ pub(crate) fn session_mfa(row: &Row) -> Cell<'_> {
 /// `Resources` of a Security Hub finding, which are ARNs where the resource has one.
 pub(crate) fn resource_arns(row: &Row) -> Cell<'_> {
     let list = match row.event.kind() {
-        EventKind::CloudTrail => row
-            .event
-            .value(Key::Resources)
-            .and_then(|value| serde_json::from_slice::<Value>(value).ok()),
+        EventKind::CloudTrail => {
+            row.event.value(Key::Resources).and_then(|value| serde_json::from_slice::<Value>(value).ok())
+        }
         EventKind::SecurityHub => serde_json::from_slice::<Value>(row.event.raw())
             .ok()
             .and_then(|mut finding| finding.get_mut("Resources").map(Value::take)),
@@ -142,4 +142,17 @@ pub(crate) fn resource_arns(row: &Row) -> Cell<'_> {
     };
     let resources = list.as_ref().and_then(Value::as_array);
     Cell::Texts(resources.into_iter().flatten().filter_map(arn).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dead_letter_file::Letter;
+
+    #[test]
+    fn the_overhead_covers_what_is_held() {
+        let digits = 56;
+        assert!(size_of::<Row>() + size_of::<Event>() + digits <= OVERHEAD);
+        assert!(size_of::<Letter>() + digits <= OVERHEAD);
+    }
 }

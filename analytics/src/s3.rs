@@ -31,11 +31,7 @@ impl S3Store {
     pub fn new(client: Client, bucket: &str, prefix: &str) -> Self {
         let prefix = prefix.trim_matches('/');
         let slash = if prefix.is_empty() { "" } else { "/" };
-        Self {
-            client,
-            bucket: bucket.to_owned(),
-            prefix: format!("{prefix}{slash}"),
-        }
+        Self { client, bucket: bucket.to_owned(), prefix: format!("{prefix}{slash}") }
     }
 
     fn name(&self, key: &str) -> String {
@@ -131,31 +127,19 @@ impl ObjectStore for S3Store {
 
     async fn open(&self, key: &str) -> Result<Box<dyn Read + Send>, StoreError> {
         let object = self.start("open", key).await?;
-        Ok(Box::new(S3Reader::start(
-            self.client.clone(),
-            self.bucket.clone(),
-            self.name(key),
-            object,
-        )))
+        Ok(Box::new(S3Reader::start(self.client.clone(), self.bucket.clone(), self.name(key), object)))
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
-        let mut pages = self
-            .client
-            .list_objects_v2()
-            .bucket(&self.bucket)
-            .prefix(self.name(prefix))
-            .into_paginator()
-            .send();
+        let mut pages =
+            self.client.list_objects_v2().bucket(&self.bucket).prefix(self.name(prefix)).into_paginator().send();
         let mut listed = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|e| self.failure("list", prefix, &e))?;
             listed.extend(page.contents().iter().filter_map(|object| {
                 // Consoles make empty objects that end with a slash to show a folder.
-                let key = object
-                    .key()?
-                    .strip_prefix(&self.prefix)
-                    .filter(|key| !key.is_empty() && !key.ends_with('/'))?;
+                let key =
+                    object.key()?.strip_prefix(&self.prefix).filter(|key| !key.is_empty() && !key.ends_with('/'))?;
                 Some(Listed {
                     key: key.to_owned(),
                     size: u64::try_from(object.size().unwrap_or_default()).unwrap_or_default(),
@@ -168,11 +152,7 @@ impl ObjectStore for S3Store {
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         check_key("delete", key)?;
-        let delete = self
-            .client
-            .delete_object()
-            .bucket(&self.bucket)
-            .key(self.name(key));
+        let delete = self.client.delete_object().bucket(&self.bucket).key(self.name(key));
         match delete.send().await {
             Ok(_) => Ok(()),
             Err(e) => Err(self.failure("delete", key, &e)),
@@ -183,11 +163,7 @@ impl ObjectStore for S3Store {
 impl S3Store {
     /// Other people's objects are read too, so any key that S3 has is good.
     async fn start(&self, call: &'static str, key: &str) -> Result<GetObjectOutput, StoreError> {
-        let get = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(self.name(key));
+        let get = self.client.get_object().bucket(&self.bucket).key(self.name(key));
         get.send().await.map_err(|e| self.failure(call, key, &e))
     }
 }

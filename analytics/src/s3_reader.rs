@@ -26,12 +26,7 @@ pub(crate) struct S3Reader {
 
 impl S3Reader {
     /// Reads the body of `object`, the answer to a get of `key` in `bucket`.
-    pub(crate) fn start(
-        client: Client,
-        bucket: String,
-        key: String,
-        object: GetObjectOutput,
-    ) -> Self {
+    pub(crate) fn start(client: Client, bucket: String, key: String, object: GetObjectOutput) -> Self {
         let (sender, chunks) = mpsc::channel(AHEAD);
         let fetch = Fetch {
             client,
@@ -47,10 +42,7 @@ impl S3Reader {
                 let _ = sender.send(Err(error)).await;
             }
         });
-        Self {
-            chunks,
-            current: Bytes::new(),
-        }
+        Self { chunks, current: Bytes::new() }
     }
 }
 
@@ -78,11 +70,7 @@ struct Fetch {
 }
 
 impl Fetch {
-    async fn run(
-        mut self,
-        mut body: ByteStream,
-        sender: &mpsc::Sender<Result<Bytes, Error>>,
-    ) -> Result<(), Error> {
+    async fn run(mut self, mut body: ByteStream, sender: &mpsc::Sender<Result<Bytes, Error>>) -> Result<(), Error> {
         let mut failures = 0;
         loop {
             let before = self.offset;
@@ -99,11 +87,7 @@ impl Fetch {
     }
 
     /// Passes chunks on until the end (`None`) or until the connection breaks (why).
-    async fn pass_on(
-        &mut self,
-        body: &mut ByteStream,
-        sender: &mpsc::Sender<Result<Bytes, Error>>,
-    ) -> Option<String> {
+    async fn pass_on(&mut self, body: &mut ByteStream, sender: &mpsc::Sender<Result<Bytes, Error>>) -> Option<String> {
         loop {
             match body.try_next().await {
                 Ok(Some(chunk)) => {

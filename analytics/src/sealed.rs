@@ -74,19 +74,23 @@ impl Sealed {
             digest: digest(&rows, &letters),
         };
         let intent = Intent::new(context.shard.id(), (&first, &last), &stem, context.raw, content);
-        let events = event_days.into_iter().map(|(day, range)| FilePlan {
-            key: events_key(day, &stem),
-            content: Part::Events(range),
-        });
-        let dead = letter_days.into_iter().map(|(day, range)| FilePlan {
-            key: dead_letters_key(day, &stem),
-            content: Part::DeadLetters(range),
-        });
+        let events = event_days
+            .into_iter()
+            .map(|(day, range)| FilePlan { key: events_key(day, &stem), content: Part::Events(range) });
+        let dead = letter_days
+            .into_iter()
+            .map(|(day, range)| FilePlan { key: dead_letters_key(day, &stem), content: Part::DeadLetters(range) });
         let files = events.chain(dead).collect();
         Self { context, rows, letters, files, intent }
     }
 
-    /// What to declare before any file is written.
+    /// The same files, under an intent that is declared already.
+    pub(crate) fn under(mut self, intent: Intent) -> Self {
+        self.intent = intent;
+        self
+    }
+
+    /// What to declare before any file is written; of a recovered batch, what its first owner declared.
     #[must_use]
     pub fn intent(&self) -> &Intent {
         &self.intent
@@ -131,9 +135,7 @@ impl Sealed {
         let file = self.files.get(n).ok_or(EncodeError::NoSuchFile(n))?;
         match &file.content {
             Part::Events(range) => Ok(write_events(&self.rows[range.clone()], &self.context)?),
-            Part::DeadLetters(range) => {
-                Ok(write_letters(&self.context.shard, &self.letters[range.clone()])?)
-            }
+            Part::DeadLetters(range) => Ok(write_letters(&self.context.shard, &self.letters[range.clone()])?),
         }
     }
 }

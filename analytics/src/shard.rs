@@ -28,17 +28,10 @@ impl Shard {
         let file_name = if fits {
             id.to_owned()
         } else {
-            let tame: String = id
-                .chars()
-                .take(40)
-                .map(|c| if plain(c) { c } else { '-' })
-                .collect();
+            let tame: String = id.chars().take(40).map(|c| if plain(c) { c } else { '-' }).collect();
             format!("x{tame}-{}", &sha256_hex(id.as_bytes())[..32])
         };
-        Self {
-            id: id.into(),
-            file_name: file_name.into(),
-        }
+        Self { id: id.into(), file_name: file_name.into() }
     }
 
     /// What stands for a shard where a file was read: `file-` and the SHA-256 of its bytes as they lie on disk. One
@@ -83,10 +76,7 @@ mod tests {
 
     #[test]
     fn kinesis_ids_and_files_keep_their_names() {
-        assert_eq!(
-            Shard::new("shardId-000000000042").file_name(),
-            "shardId-000000000042"
-        );
+        assert_eq!(Shard::new("shardId-000000000042").file_name(), "shardId-000000000042");
         let file = Shard::of_file([0xab; 32]);
         assert_eq!(file.file_name(), format!("file-{}", "ab".repeat(32)));
         assert_eq!(file.file_name(), file.id());

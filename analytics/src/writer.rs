@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
-    TimestampMillisecondBuilder,
+    ArrayRef, BooleanBuilder, Int64Builder, ListBuilder, RecordBatch, StringBuilder, TimestampMillisecondBuilder,
 };
 use bytes::Bytes;
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
@@ -58,9 +57,7 @@ pub fn write_events(rows: &[Row], context: &RowContext) -> Result<Bytes, WriteEr
         let mut size = 0;
         chunk.clear();
         while let Some(row) =
-            rows.next_if(|row| {
-                chunk.is_empty() || chunk.len() < CHUNK_ROWS && size + row.size() <= CHUNK_BYTES
-            })
+            rows.next_if(|row| chunk.is_empty() || chunk.len() < CHUNK_ROWS && size + row.size() <= CHUNK_BYTES)
         {
             size += row.size();
             chunk.push(row);
@@ -71,11 +68,7 @@ pub fn write_events(rows: &[Row], context: &RowContext) -> Result<Bytes, WriteEr
 }
 
 fn properties(rows: usize) -> Result<WriterProperties, WriteError> {
-    let by = |column_idx| SortingColumn {
-        column_idx,
-        descending: false,
-        nulls_first: false,
-    };
+    let by = |column_idx| SortingColumn { column_idx, descending: false, nulls_first: false };
     // Filters are made for so many values and folded to what was there: making them too large costs time only.
     let most_values = rows.clamp(1, ROW_GROUP_ROWS) as u64;
     let mut properties = WriterProperties::builder()

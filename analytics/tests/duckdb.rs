@@ -59,7 +59,13 @@ fn duckdb(root: &Path) -> Value {
 async fn duckdb_reads_what_was_written() {
     let dir = tempfile::tempdir().unwrap();
     let store = FolderStore::open(dir.path()).unwrap();
-    let odd = [assumed_role(), guardduty(), security_hub(), minimal("far", "9999-12-31T23:59:59Z"), minimal("é\0", "2024-04-01T00:00:00Z")];
+    let odd = [
+        assumed_role(),
+        guardduty(),
+        security_hub(),
+        minimal("far", "9999-12-31T23:59:59Z"),
+        minimal("é\0", "2024-04-01T00:00:00Z"),
+    ];
     let batches = [
         sealed("shardId-000000000000", true, 1, odd),
         sealed("shardId-000000000000", true, 100, (0..5000).map(plausible)),

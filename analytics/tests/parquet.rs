@@ -94,8 +94,20 @@ fn findings_fill_what_they_know() {
 #[test]
 fn what_is_missing_is_null() {
     let rows = rows(file([minimal("e", "9999-12-31T23:59:59.999Z")])).unwrap();
-    let filled = ["event_time", "event_id", "event_source", "event_name", "raw", "arrival_time", "shard_id",
-        "sequence_number", "sub_sequence_number", "record_index", "schema_version", "resource_arns"];
+    let filled = [
+        "event_time",
+        "event_id",
+        "event_source",
+        "event_name",
+        "raw",
+        "arrival_time",
+        "shard_id",
+        "sequence_number",
+        "sub_sequence_number",
+        "record_index",
+        "schema_version",
+        "resource_arns",
+    ];
     for (column, value) in &rows[0] {
         assert_eq!(!value.is_null(), filled.contains(&column.as_str()), "{column}: {value}");
     }
@@ -118,12 +130,22 @@ fn huge_values_are_kept() {
 /// Any JSON, to stand where something else is expected.
 fn anything() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
-        Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from), ".{0,20}".prop_map(Value::from), Just(json!("true")),
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from),
+        Just(json!("true")),
     ];
     leaf.prop_recursive(3, 20, 4, |inner| {
-        let key = prop_oneof!["[a-z]{1,3}", Just("arn".to_owned()), Just("ARN".to_owned()), Just("userName".to_owned()),
-            Just("type".to_owned()), Just("sessionContext".to_owned())];
+        let key = prop_oneof![
+            "[a-z]{1,3}",
+            Just("arn".to_owned()),
+            Just("ARN".to_owned()),
+            Just("userName".to_owned()),
+            Just("type".to_owned()),
+            Just("sessionContext".to_owned())
+        ];
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             proptest::collection::hash_map(key, inner, 0..4).prop_map(|map| json!(map)),

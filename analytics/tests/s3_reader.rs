@@ -36,9 +36,8 @@ fn answer(mut stream: TcpStream, object: &[u8], at_once: usize) -> Option<String
     };
     let request = head.first()?.clone();
     let range = header("range");
-    let from: usize = range
-        .as_deref()
-        .map_or(0, |r| r.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap());
+    let from: usize =
+        range.as_deref().map_or(0, |r| r.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap());
     let version = header("if-match");
     assert!(range.is_none() || version.as_deref() == Some("\"v1\""), "resumes another version: {version:?}");
     let rest = &object[from..];
@@ -52,9 +51,8 @@ fn answer(mut stream: TcpStream, object: &[u8], at_once: usize) -> Option<String
 }
 
 async fn read(endpoint: &str) -> std::io::Result<Vec<u8>> {
-    let config = aws_sdk_s3::config::Builder::from(&dial_emulators::sdk_config(endpoint))
-        .force_path_style(true)
-        .build();
+    let config =
+        aws_sdk_s3::config::Builder::from(&dial_emulators::sdk_config(endpoint)).force_path_style(true).build();
     let store = S3Store::new(aws_sdk_s3::Client::from_conf(config), "bucket", "");
     let mut reader = store.open("object").await.unwrap();
     tokio::task::spawn_blocking(move || {

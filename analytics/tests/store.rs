@@ -68,9 +68,7 @@ async fn one_of_many_creates(store: &Arc<dyn ObjectStore>) {
             .map(|n| {
                 let store = Arc::clone(store);
                 let bytes = Bytes::from(vec![n; 10_000]);
-                tokio::spawn(async move {
-                    store.put_if_absent(&format!("raced/{round}"), bytes).await.unwrap()
-                })
+                tokio::spawn(async move { store.put_if_absent(&format!("raced/{round}"), bytes).await.unwrap() })
             })
             .collect();
         let mut created = Vec::new();
@@ -136,7 +134,8 @@ async fn says_what_is_absent(store: &dyn ObjectStore) {
 async fn refuses_bad_keys(store: &dyn ObjectStore) {
     let long = "x".repeat(256);
     let longer = "x/".repeat(500) + "x";
-    for key in ["", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/.b", "a\\b", "a\0", "a\nb", &long, &longer] {
+    for key in ["", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/.b", "a\\b", "a\0", "a\nb", &long, &longer]
+    {
         let error = store.put_if_absent(key, Bytes::new()).await.unwrap_err();
         assert_eq!(error.kind, StoreErrorKind::BadKey, "{key:?}");
         assert_eq!(store.delete(key).await.unwrap_err().kind, StoreErrorKind::BadKey, "{key:?}");
@@ -165,10 +164,8 @@ async fn agrees_with_a_map(store: &dyn ObjectStore) {
         }
     }
     let listed = store.list("random/").await.unwrap();
-    let expected: Vec<_> = model
-        .iter()
-        .map(|(key, bytes)| Listed { key: key.clone(), size: bytes.len() as u64 })
-        .collect();
+    let expected: Vec<_> =
+        model.iter().map(|(key, bytes)| Listed { key: key.clone(), size: bytes.len() as u64 }).collect();
     assert_eq!(listed, expected);
 }
 

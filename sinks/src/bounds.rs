@@ -47,7 +47,7 @@ fn shorten(text: String) -> String {
     format!("{}{tail}", text.get(..end).unwrap_or_default())
 }
 
-/// The 64-bit FNV-1a hash, <https://datatracker.ietf.org/doc/html/rfc9923>: what is stored must hash alike in every
+/// The 64-bit FNV-1a hash (RFC 9923): what is stored must hash alike in every
 /// version of this program, which the standard library's hashes do not promise.
 pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))

@@ -77,7 +77,7 @@ pub(crate) fn plausible(n: u32) -> Value {
     event["sourceIPAddress"] = json!(format!("192.0.2.{}", n % 250));
     event["userIdentity"]["accessKeyId"] = json!(format!("ASIA{}", n % 40));
     event["readOnly"] = json!(n % 4 == 1);
-    if n % 3 > 0 {
+    if !n.is_multiple_of(3) {
         event["errorCode"] = Value::Null;
         event["resources"] = Value::Null;
     }

@@ -186,6 +186,11 @@ impl Show {
     }
 }
 
+/// What to type to run this program again: whoever came by `cargo run` has no `dial` yet.
+fn program() -> &'static str {
+    if std::env::var_os("CARGO").is_some() { "cargo run --" } else { "dial" }
+}
+
 fn conclude(args: &cli::Demo, counts: &Counts, by_severity: &[u64; 5], output: &Output) -> Result<Outcome> {
     let total: u64 = by_severity.iter().sum();
     let parts: Vec<String> = Severity::WORST_FIRST
@@ -200,14 +205,16 @@ fn conclude(args: &cli::Demo, counts: &Counts, by_severity: &[u64; 5], output: &
     if output.is_json() {
         return Ok(Outcome::Fine);
     }
-    output.line(&format!("\nThe findings are in {data}/findings.db, the events as Parquet in {data}/events/. Next:\n"))?;
+    output
+        .line(&format!("\nThe findings are in {data}/findings.db, the events as Parquet in {data}/events/. Next:\n"))?;
+    let dial = program();
     for (command, what) in [
-        (format!("dial findings list --data {data}"), "what was found, the quiet ones too"),
-        (format!("dial findings show ID --data {data}"), "one of them with its evidence"),
-        ("dial rules list".to_owned(), "what was looked for"),
-        ("dial scan PATH".to_owned(), "your own CloudTrail files"),
+        (format!("{dial} findings list --data {data}"), "what was found, the quiet ones too"),
+        (format!("{dial} findings show ID --data {data}"), "one of them with its evidence"),
+        (format!("{dial} rules list"), "what was looked for"),
+        (format!("{dial} scan PATH"), "your own CloudTrail files"),
     ] {
-        output.line(&format!("  {command:<44} {what}"))?;
+        output.line(&format!("  {command:<52} {what}"))?;
     }
     Ok(Outcome::Fine)
 }

@@ -83,6 +83,17 @@ async fn findings_survive_a_restart() {
     assert_eq!(store.get("0f").await.unwrap(), Some(finding("0f", NOON, "1")));
 }
 
+#[test]
+fn many_may_open_a_new_file_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for file in 0..20 {
+        let path = folder.path().join(format!("{file}.db"));
+        let open = || SqliteFindingStore::open(path.clone());
+        runtime.block_on(futures::future::try_join_all((0..8).map(|_| open()))).unwrap();
+    }
+}
+
 /// Plays both parts: `cargo test` starts it, and it starts itself four times as a worker on one new file.
 #[tokio::test]
 async fn processes_share_one_file() {

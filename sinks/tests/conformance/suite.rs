@@ -18,11 +18,13 @@ use crate::findings::{NOON, finding, merged, update};
 
 type Store = Arc<dyn FindingStore>;
 
+/// Makes handles, as many as asked for, to one new and empty store.
+type Fresh = Box<dyn Fn(&Runtime, usize) -> Vec<Store>>;
+
 /// A kind of store to test.
 pub(crate) struct Subject {
     pub(crate) runtime: Runtime,
-    /// Handles, as many as asked for, to one new and empty store.
-    pub(crate) fresh: Box<dyn Fn(&Runtime, usize) -> Vec<Store>>,
+    pub(crate) fresh: Fresh,
     /// Cases of each property.
     pub(crate) cases: u32,
 }
@@ -211,11 +213,11 @@ fn filters() -> impl Strategy<Value = FindingFilter> {
 /// What a listing must show, by the plainest means.
 fn listed_naively(content: BTreeMap<String, Finding>, filter: &FindingFilter) -> Vec<Finding> {
     let mut list: Vec<Finding> = content.into_values().collect();
-    list.retain(|f| !filter.from.is_some_and(|from| f.last_seen < from));
-    list.retain(|f| !filter.to.is_some_and(|to| f.last_seen >= to));
-    list.retain(|f| !filter.min_severity.is_some_and(|least| f.subject.severity < least));
-    list.retain(|f| !filter.kind.is_some_and(|kind| f.kind != kind));
-    list.retain(|f| filter.rule_id.as_deref().unwrap_or(&f.rule_id) == f.rule_id);
+    list.retain(|f| filter.from.is_none_or(|from| f.last_seen >= from));
+    list.retain(|f| filter.to.is_none_or(|to| f.last_seen < to));
+    list.retain(|f| filter.min_severity.is_none_or(|least| f.subject.severity >= least));
+    list.retain(|f| filter.kind.is_none_or(|kind| f.kind == kind));
+    list.retain(|f| filter.rule_id.as_ref().is_none_or(|id| f.rule_id == *id));
     list.sort_by_key(|f| (f.last_seen, f.finding_id.clone()));
     list.reverse();
     list
@@ -233,6 +235,7 @@ pub(crate) fn lists_what_the_filter_lets_through_page_by_page(subject: &Subject)
                     prop_assert!(listed.len() <= updates.len(), "the listing does not end");
                     let page = store.list(&filter).await.unwrap();
                     prop_assert!(page.findings.len() <= filter.limit);
+                    prop_assert!(filter.cursor.is_none() || !page.findings.is_empty(), "a page was promised");
                     prop_assert!(page.next.is_none() || page.findings.len() == filter.limit);
                     listed.extend(page.findings);
                     let Some(next) = page.next else { break };
