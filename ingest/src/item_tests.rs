@@ -157,3 +157,15 @@ fn only_what_is_optional_may_be_absent() {
     let lease = read(&item).unwrap();
     assert_eq!((lease.lease_owner, lease.declaration, lease.hash_range), (None, None, None));
 }
+
+#[test]
+fn a_taking_ends_a_handing_over_between_others() {
+    let mut item = foreign();
+    item.insert("checkpointOwner".into(), AttributeValue::S("the one before".into()));
+    let lease = read(&item).unwrap();
+    let taken = carry_out(&item, &Update::new(&lease, &LeaseChange::Take { owner: "me".into() }));
+    assert!(!taken.contains_key("checkpointOwner"));
+    assert_eq!(taken["throughputKBps"], item["throughputKBps"]);
+    let renewed = carry_out(&item, &Update::new(&lease, &LeaseChange::Renew));
+    assert_eq!(renewed["checkpointOwner"], item["checkpointOwner"]);
+}

@@ -146,7 +146,7 @@ async fn attributes_that_are_not_ours_survive_and_items_that_are_no_leases_do_no
         ("checkpoint".to_owned(), s("TRIM_HORIZON")),
         ("checkpointSubSequenceNumber".to_owned(), n("0")),
         ("throughputKBps".to_owned(), n("1.5")),
-        ("checkpointOwner".to_owned(), s("somebody")),
+        ("somebodysNote".to_owned(), s("a note")),
     ]);
     let nonsense = HashMap::from([("leaseKey".to_owned(), s("nonsense")), ("checkpoint".to_owned(), n("1"))]);
     for item in [foreign, nonsense] {
@@ -160,7 +160,7 @@ async fn attributes_that_are_not_ours_survive_and_items_that_are_no_leases_do_no
     let item = client.get_item().table_name(&table).key("leaseKey", key).consistent_read(true).send().await.unwrap();
     let item = item.item.unwrap();
     assert_eq!(item["throughputKBps"], n("1.5"));
-    assert_eq!(item["checkpointOwner"], s("somebody"));
+    assert_eq!(item["somebodysNote"], s("a note"));
     assert_eq!(item["leaseCounter"], n("8"));
     assert_eq!(item["checkpointSubSequenceNumber"], n("3"));
     assert!(!item.contains_key("leaseOwner"));

@@ -35,6 +35,14 @@ impl Folder {
         self.0.join("run")
     }
 
+    /// A file `NAME.js` with this text, for Node to load. Written under another name first: other test processes may
+    /// be reading or writing it.
+    pub(crate) fn preload(&self, name: &str, text: &str) -> Result<PathBuf, String> {
+        let (path, new) = (self.0.join(format!("{name}.js")), self.0.join(crate::unique(name)));
+        let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &path));
+        written.map(|()| path.clone()).map_err(|e| format!("cannot write {}: {e}", path.display()))
+    }
+
     /// Removes logs and run folders that nothing has written to for a day.
     pub(crate) fn sweep(&self) {
         for dir in [self.logs(), self.run()] {

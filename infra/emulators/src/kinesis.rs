@@ -2,21 +2,14 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::{PutRecordsRequestEntry, StreamStatus};
 use tokio::sync::oneshot;
 
 use crate::client::{credentials_env, sdk_config};
+use crate::stream::{self, CallLimits};
 
 /// Ferrokinesis' own settings: delays, limits, how long iterators live.
 pub use ferrokinesis::store::StoreOptions as KinesisOptions;
-
-/// Kinesis' limit of records in one PutRecords call.
-const MAX_RECORDS: usize = 500;
-/// Kinesis' limit of bytes in one PutRecords call, partition keys included.
-const MAX_BYTES: usize = 5 * 1024 * 1024;
 
 /// A running Kinesis emulator with no streams at first. It ends when this is dropped.
 ///
@@ -100,20 +93,7 @@ impl Kinesis {
     ///
     /// When the stream exists already or is not ACTIVE within 30 seconds.
     pub async fn create_stream(&self, name: &str, shards: u32) {
-        let client = self.client();
-        let shards = i32::try_from(shards).expect("a number of shards that Kinesis can have");
-        let created = client.create_stream().stream_name(name).shard_count(shards).send().await;
-        created.unwrap_or_else(|e| panic!("cannot create stream {name}: {}", e.into_service_error()));
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let described = client.describe_stream_summary().stream_name(name).send().await;
-            let summary = described.expect("DescribeStreamSummary of the new stream").stream_description_summary;
-            if summary.is_some_and(|s| *s.stream_status() == StreamStatus::Active) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "stream {name} is not ACTIVE after 30 s");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        stream::create(&self.client(), name, shards).await;
     }
 
     /// Puts records (partition key, data), in as few calls as Kinesis' limits allow; those that are refused for lack
@@ -123,23 +103,7 @@ impl Kinesis {
     ///
     /// When a call fails, or a record is still refused after 20 attempts.
     pub async fn put(&self, stream: &str, records: Vec<(String, Vec<u8>)>) {
-        let client = self.client();
-        for chunk in chunks(records) {
-            let mut entries: Vec<PutRecordsRequestEntry> = chunk.into_iter().map(entry).collect();
-            for attempt in 0.. {
-                let put = client.put_records().stream_name(stream).set_records(Some(entries.clone())).send().await;
-                let put = put.unwrap_or_else(|e| panic!("cannot put to {stream}: {}", e.into_service_error()));
-                let results = put.records();
-                assert_eq!(results.len(), entries.len(), "PutRecords answers for each record");
-                let mut refused = results.iter().map(|r| r.error_code().is_some());
-                entries.retain(|_| refused.next().unwrap_or(true));
-                if entries.is_empty() {
-                    break;
-                }
-                assert!(attempt < 20, "{} records are still refused by {stream}: {results:?}", entries.len());
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
+        stream::put(&self.client(), stream, records, CallLimits::KINESIS).await;
     }
 }
 
@@ -148,58 +112,5 @@ impl Drop for Kinesis {
         // A closed channel or a panicked thread means that it has ended already.
         drop(self.stop.take());
         let _ = self.thread.take().map(JoinHandle::join);
-    }
-}
-
-fn entry((key, data): (String, Vec<u8>)) -> PutRecordsRequestEntry {
-    let entry = PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new(data));
-    entry.build().expect("a record with key and data")
-}
-
-/// Records in calls within [`MAX_RECORDS`] and [`MAX_BYTES`], in order; one that is larger travels alone.
-fn chunks(records: Vec<(String, Vec<u8>)>) -> Vec<Vec<(String, Vec<u8>)>> {
-    let mut chunks: Vec<Vec<(String, Vec<u8>)>> = Vec::new();
-    let mut bytes = 0;
-    for record in records {
-        let size = record.0.len() + record.1.len();
-        match chunks.last_mut() {
-            Some(chunk) if chunk.len() < MAX_RECORDS && bytes + size <= MAX_BYTES => {
-                bytes += size;
-                chunk.push(record);
-            }
-            _ => {
-                bytes = size;
-                chunks.push(vec![record]);
-            }
-        }
-    }
-    chunks
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chunks_keep_order_and_stay_within_both_limits() {
-        let sizes = (0..1_234).map(|i| if i % 50 == 0 { 900 * 1024 } else { i % 7 });
-        let records: Vec<(String, Vec<u8>)> = sizes.enumerate().map(|(i, n)| (i.to_string(), vec![0; n])).collect();
-        let chunks = chunks(records.clone());
-        for chunk in &chunks {
-            assert!((1..=MAX_RECORDS).contains(&chunk.len()));
-            assert!(chunk.iter().map(|(k, d)| k.len() + d.len()).sum::<usize>() <= MAX_BYTES);
-        }
-        assert!(chunks.iter().any(|chunk| chunk.len() < MAX_RECORDS), "the limit of bytes was never reached");
-        assert_eq!(chunks.concat(), records);
-    }
-
-    #[test]
-    fn a_record_above_the_limit_travels_alone() {
-        let small = || ("k".to_owned(), vec![0; 10]);
-        let lengths: Vec<usize> = chunks(vec![small(), ("k".to_owned(), vec![0; MAX_BYTES + 1]), small(), small()])
-            .iter()
-            .map(Vec::len)
-            .collect();
-        assert_eq!(lengths, [1, 1, 2]);
     }
 }

@@ -1,10 +1,14 @@
 //! Test support: the AWS emulators, started on loopback and stopped with the test process.
 //!
 //! - [`Kinesis`]: ferrokinesis inside the test process, on a thread of its own.
-//! - [`Ministack`]: DynamoDB, S3 and more in a Python child process, installed on first use into
-//!   `target/emulators/`.
+//! - [`KinesisLocal`]: a second, slower Kinesis in a Node child process, which is right about shards that end.
+//! - [`Ministack`]: DynamoDB, S3 and more in a Python child process.
+//! - [`Kcl`]: no emulator but a peer, the Kinesis Client Library for Java, to share a lease table with. It needs Java,
+//!   which nothing else here does.
 //!
-//! Both are reached over TCP, by clients made here ([`Kinesis::client`], [`Ministack::dynamodb`],
+//! What is no crate is installed on first use into `target/emulators/`, from pinned versions.
+//!
+//! All emulators are reached over TCP, by clients made here ([`Kinesis::client`], [`Ministack::dynamodb`],
 //! [`Ministack::s3`]) and by child processes that are given [`Kinesis::env`] and [`Ministack::env`].
 //!
 //! ```no_run
@@ -28,15 +32,23 @@
 // Test support is part of the tests that use it: a panic with a clear message is how it reports a failure.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod child;
 mod client;
 mod folder;
 mod install;
+mod kcl;
 mod kinesis;
+mod kinesis_local;
 mod ministack;
+mod node;
+mod python;
+mod stream;
 
 pub use client::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, sdk_config};
+pub use kcl::{Kcl, KclEvent, KclSettings, KclStep, read_journal};
 pub use kinesis::{Kinesis, KinesisOptions};
-pub use ministack::Ministack;
+pub use kinesis_local::KinesisLocal;
+pub use ministack::{Ministack, python};
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,17 +1,16 @@
 //! Ministack (DynamoDB, S3, SNS, SQS, Glue and Athena) as a child process.
 
-use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::error::DisplayErrorContext;
 
+use crate::child::{Recipe, Server, blocking, command};
 use crate::client::{credentials_env, sdk_config};
 use crate::folder::Folder;
-use crate::install::{Environment, tail};
+use crate::install::ensure;
+use crate::python::Environment;
 
 /// What is installed: ministack, DuckDB for its Athena, and their own dependencies, so that a build of today and one
 /// of next year test against the same thing.
@@ -30,22 +29,19 @@ const ENVIRONMENT: Environment<'static> = Environment {
         "PyYAML==6.0.3",
         "urllib3==2.8.0",
     ],
+    with_dependencies: true,
     oldest_python: (3, 11),
+    python: "python3",
 };
 
 /// Runs ministack until its standard input ends.
 const PROGRAM: &str = include_str!("ministack.py");
 
-/// From start to the first answered call; it takes half a second on an idle machine.
-const READY_WITHIN: Duration = Duration::from_secs(120);
-
 /// A running ministack, empty at first, in memory only. It ends when this is dropped and when the process ends,
 /// however it ends.
 #[derive(Debug)]
 pub struct Ministack {
-    child: Child,
-    port: u16,
-    scratch: PathBuf,
+    server: Server,
 }
 
 impl Ministack {
@@ -77,71 +73,25 @@ impl Ministack {
 
     fn try_start() -> Result<Self, String> {
         let folder = Folder::of_workspace()?;
-        folder.sweep();
-        let python = ENVIRONMENT.ensure(folder.path(), "python3")?;
-        // Between finding a free port and ministack's binding it, somebody else may take it.
-        let mut reason = String::new();
-        for _ in 0..5 {
-            match Self::start_once(&folder, &python) {
-                Ok(ministack) => return Ok(ministack),
-                Err(NotStarted::PortTaken(why)) => reason = why,
-                Err(NotStarted::Failed(why)) => return Err(why),
-            }
-        }
-        Err(reason)
-    }
-
-    fn start_once(folder: &Folder, python: &Path) -> Result<Self, NotStarted> {
-        let failed =
-            |what: &Path, e: std::io::Error| NotStarted::Failed(format!("cannot create {}: {e}", what.display()));
-        let port = free_port().map_err(|e| NotStarted::Failed(format!("no free port on loopback: {e}")))?;
-        let name = crate::unique("ministack");
-        let (scratch, log) = (folder.run().join(&name), folder.logs().join(format!("{name}.log")));
-        std::fs::create_dir_all(&scratch).map_err(|e| failed(&scratch, e))?;
-        let output = File::create(&log).map_err(|e| failed(&log, e))?;
-        let errors = output.try_clone().map_err(|e| failed(&log, e))?;
-        let child = command(python, port, &scratch)
-            .stdout(output)
-            .stderr(errors)
-            .spawn()
-            .map_err(|e| NotStarted::Failed(format!("cannot run {}: {e}", python.display())))?;
-        let mut ministack = Self { child, port, scratch };
-        ministack.wait_until_ready(&log)?;
-        Ok(ministack)
-    }
-
-    fn wait_until_ready(&mut self, log: &Path) -> Result<(), NotStarted> {
-        let deadline = Instant::now() + READY_WITHIN;
-        let bound = format!("Running on http://127.0.0.1:{}", self.port);
-        loop {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                let why = format!("it ended with {status}; {}", tail(log));
-                let taken = why.contains("already in use");
-                return Err(if taken { NotStarted::PortTaken(why) } else { NotStarted::Failed(why) });
-            }
-            // Its own word that it has the port comes first: an answer alone could be another process's.
-            let ours = std::fs::read(log).is_ok_and(|text| String::from_utf8_lossy(&text).contains(&bound));
-            let state = if ours { call(&self.endpoint()) } else { Err("it is still starting".to_owned()) };
-            let Err(why) = state else { return Ok(()) };
-            if Instant::now() > deadline {
-                let limit = READY_WITHIN.as_secs();
-                return Err(NotStarted::Failed(format!(
-                    "ListTables does not succeed within {limit} s: {why}; {}",
-                    tail(log)
-                )));
-            }
-            std::thread::sleep(Duration::from_millis(25));
-        }
+        let python = ensure(&ENVIRONMENT, folder.path())?;
+        let recipe = Recipe {
+            name: ENVIRONMENT.name,
+            ports: 1,
+            command: &|ports, scratch| command_line(&python, ports, scratch),
+            announces: &|port| format!("Running on http://127.0.0.1:{port}"),
+            call: &list_tables,
+        };
+        Ok(Self { server: Server::start(&folder, &recipe)? })
     }
 
     /// `http://127.0.0.1:PORT`, the same for every service.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.server.endpoint()
     }
 
     /// The child's process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.server.pid()
     }
 
     /// A DynamoDB client for the current tokio runtime.
@@ -164,60 +114,30 @@ impl Ministack {
     }
 }
 
-impl Drop for Ministack {
-    fn drop(&mut self) {
-        // Errors mean that it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.scratch);
-    }
+/// The Python interpreter of ministack's environment, which has DuckDB (`import duckdb`) for tests that read what was
+/// written with another program than ours. Installs the environment where that has not been done.
+///
+/// # Panics
+///
+/// Without Python, or when the packages cannot be installed: with the reason.
+pub fn python() -> PathBuf {
+    Folder::of_workspace()
+        .and_then(|folder| ensure(&ENVIRONMENT, folder.path()))
+        .unwrap_or_else(|reason| panic!("there is no Python with DuckDB: {reason}"))
 }
 
-enum NotStarted {
-    PortTaken(String),
-    Failed(String),
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
-/// The command line, with an environment of its own: settings of the developer's shell (`PERSIST_STATE`, `USE_SSL`)
-/// must not change what tests see. Whatever it writes goes to `scratch`.
-fn command(python: &Path, port: u16, scratch: &Path) -> Command {
-    let mut command = Command::new(python);
-    command.args(["-c", PROGRAM]).env_clear();
-    for name in ["PATH", "LD_LIBRARY_PATH", "LANG"] {
-        if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
-        }
-    }
-    command
-        .env("GATEWAY_PORT", port.to_string())
-        .env("BIND_HOST", "127.0.0.1")
-        .env("PYTHONUNBUFFERED", "1")
-        .env("HOME", scratch)
-        .env("TMPDIR", scratch)
-        .env("STATE_DIR", scratch.join("state"))
-        .env("S3_DATA_DIR", scratch.join("s3"))
-        .current_dir(scratch)
-        .stdin(Stdio::piped());
-    // Out of the terminal's process group: on Ctrl-C the test process ends, and this one with it, in that order.
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+fn command_line(python: &Path, ports: &[u16], scratch: &Path) -> Command {
+    let port = ports.first().map(u16::to_string).unwrap_or_default();
+    let mut command = command(python, scratch);
+    command.args(["-c", PROGRAM]);
+    command.env("GATEWAY_PORT", port).env("BIND_HOST", "127.0.0.1").env("PYTHONUNBUFFERED", "1");
+    command.env("STATE_DIR", scratch.join("state")).env("S3_DATA_DIR", scratch.join("s3"));
     command
 }
 
-/// Makes a real API call, on a thread and runtime of its own: the caller may be within a runtime already.
-fn call(endpoint: &str) -> Result<(), String> {
-    let client = aws_sdk_dynamodb::Client::new(&sdk_config(endpoint));
-    let list_tables = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-        let call = async { tokio::time::timeout(Duration::from_secs(5), client.list_tables().send()).await };
-        match runtime.block_on(call) {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(e)) => Err(format!("{}", DisplayErrorContext(e))),
-            Err(_) => Err("no answer within 5 s".to_owned()),
-        }
-    };
-    std::thread::spawn(list_tables).join().unwrap_or_else(|_| Err("the calling thread panicked".to_owned()))
+fn list_tables(endpoint: String) -> Result<(), String> {
+    blocking(async move {
+        let client = aws_sdk_dynamodb::Client::new(&sdk_config(&endpoint));
+        client.list_tables().send().await.map(drop).map_err(|e| DisplayErrorContext(e).to_string())
+    })
 }

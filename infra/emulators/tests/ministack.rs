@@ -2,17 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader, Write};
+mod support;
+
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use aws_sdk_s3::primitives::ByteStream;
-use dial_emulators::{Ministack, unique};
+use dial_emulators::{Ministack, python, unique};
+use support::stays_with_its_parent;
 
 #[tokio::test]
 async fn a_dynamodb_write_is_refused_when_its_condition_fails() {
@@ -62,43 +62,18 @@ async fn the_shared_one_is_started_once_and_others_are_apart() {
     assert!(TcpStream::connect(address).is_err(), "the port is still open");
 }
 
-/// Plays both parts: started by `cargo test` it starts itself once more as the parent of a ministack, kills that
-/// parent with SIGKILL, and sees ministack go.
 #[test]
 fn it_is_gone_after_its_parent_was_killed() {
-    const PARENT: &str = "DIAL_EMULATORS_TEST_PARENT";
-    if std::env::var_os(PARENT).is_some() {
+    stays_with_its_parent("it_is_gone_after_its_parent_was_killed", || {
         let ministack = Ministack::start();
-        let mut stdout = std::io::stdout();
-        writeln!(stdout, "\nministack {} {}", ministack.pid(), ministack.endpoint()).unwrap();
-        stdout.flush().unwrap();
-        std::thread::sleep(Duration::from_secs(600));
-        panic!("nobody killed the parent");
-    }
-
-    let mut parent = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "it_is_gone_after_its_parent_was_killed", "--nocapture"])
-        .env(PARENT, "1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(parent.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let line = lines.into_iter().find(|line| line.starts_with("ministack ")).expect("the parent says where it is");
-    let mut words = line.split(' ').skip(1);
-    let (pid, address) = (words.next().unwrap(), words.next().unwrap().replace("http://", ""));
-    assert!(TcpStream::connect(&address).is_ok(), "ministack runs before its parent is killed");
-
-    parent.kill().unwrap();
-    parent.wait().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while TcpStream::connect(&address).is_ok() || is_running(pid) {
-        assert!(Instant::now() < deadline, "ministack (process {pid}) outlived its parent");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        let (pid, endpoint) = (ministack.pid(), ministack.endpoint());
+        (ministack, pid, endpoint)
+    });
 }
 
-/// Whether the process is there and not merely waiting to be reaped by whoever adopted it.
-fn is_running(pid: &str) -> bool {
-    let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().starts_with('Z'))
+#[test]
+fn its_python_has_duckdb() {
+    let question = "import duckdb; print(duckdb.sql('select 6 * 7').fetchall()[0][0])";
+    let output = Command::new(python()).args(["-c", question]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "42", "{output:?}");
 }
