@@ -83,10 +83,16 @@ impl Inputs {
     }
 
     fn find_files(&mut self, path: &Path) -> Result<()> {
-        let metadata = fs::metadata(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Failure::Usage(format!("{}: there is no such file or folder", path.display())),
-            _ => Failure::outside(path.display(), error),
-        })?;
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Failure::Usage(format!("{}: there is no such file or folder", path.display())));
+            }
+            Err(error) => {
+                self.unreadable.push(format!("{}: {error}", path.display()));
+                return Ok(());
+            }
+        };
         if metadata.is_dir() {
             self.find_in_folder(path);
         } else {

@@ -69,7 +69,11 @@ fn start_log(settings: &Settings, command: &Command) -> Result<()> {
         Failure::Usage(format!("`log.filter` is no filter such as `info` or `warn,dial=debug`: {error}"))
     })?;
     let terminal = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal)
+        .log_internal_errors(false);
     if settings.log.json {
         log.json().init()
     } else {

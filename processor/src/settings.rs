@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "dial.toml";
@@ -147,33 +148,44 @@ impl Settings {
             Err(error) => return Err(format!("the settings file {} cannot be read: {error}", path.display())),
         };
         // Read by itself first, because only then the parser can say on which line a mistake is.
-        toml::from_str::<Settings>(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let written = toml::from_str::<Settings>(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        written
+            .check()
+            .map_err(|(key, wrong)| format!("{}: line {}: `{key}` {wrong}", path.display(), line_of(&text, key)))?;
         let settings: Settings = Figment::from(Serialized::defaults(Settings::default()))
             .merge(Toml::string(&text))
             .merge(Env::prefixed("DIAL_").ignore(&["CONFIG"]).split("__"))
             .extract()
             .map_err(|error| format!("an environment variable DIAL_… does not fit: {error}"))?;
-        settings.check().map_err(|error| format!("{}: {error}", path.display()))?;
+        settings.check().map_err(|(key, wrong)| {
+            format!("the environment variable DIAL_{}: `{key}` {wrong}", key.to_uppercase().replace('.', "__"))
+        })?;
         Ok(settings)
     }
 
-    fn check(&self) -> Result<(), String> {
-        let positive = |value: u64, key: &str| match value {
-            0 => Err(format!("`{key}` is 0: write at least 1")),
-            _ => Ok(()),
-        };
-        positive(self.worker.failover_seconds, "worker.failover_seconds")?;
-        positive(self.archive.flush_mib, "archive.flush_mib")?;
-        positive(self.archive.flush_seconds, "archive.flush_seconds")?;
-        if self.stream.name.as_deref().is_some_and(|name| !is_aws_name(name)) {
-            return Err(
-                "`stream.name` is no name of a stream: letters, digits, `_`, `.` and `-`, at most 128".to_owned()
-            );
+    /// The first key whose value cannot be used, and why.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let name = "is no name that AWS takes: letters, digits, `_`, `.` and `-`, at most 128";
+        let wrong = |key, why: &str| Err((key, why.to_owned()));
+        for (key, value) in [
+            ("worker.failover_seconds", self.worker.failover_seconds),
+            ("archive.flush_mib", self.archive.flush_mib),
+            ("archive.flush_seconds", self.archive.flush_seconds),
+        ] {
+            if value == 0 {
+                return wrong(key, "is 0: write at least 1");
+            }
+        }
+        if self.stream.name.as_deref().is_some_and(|text| !is_aws_name(text)) {
+            return wrong("stream.name", name);
         }
         if !self.tables.prefix.is_empty() && !is_aws_name(&self.tables.prefix) {
-            return Err("`tables.prefix` is no part of a table's name: letters, digits, `_`, `.` and `-`".to_owned());
+            return wrong("tables.prefix", name);
         }
-        Ok(())
+        match EnvFilter::try_new(&self.log.filter) {
+            Ok(_) => Ok(()),
+            Err(error) => wrong("log.filter", &format!("is no filter such as `info` or `warn,dial=debug`: {error}")),
+        }
     }
 
     /// The local store of findings.
@@ -208,6 +220,12 @@ impl Settings {
     pub(crate) fn to_toml(&self) -> Result<String, String> {
         toml::to_string(self).map_err(|error| error.to_string())
     }
+}
+
+/// The line, from 1, on which the text sets a key; 1 when it does not.
+fn line_of(text: &str, key: &str) -> usize {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    text.lines().position(|line| line.trim_start().starts_with(last)).map_or(1, |at| at + 1)
 }
 
 /// Names of Kinesis streams and of DynamoDB tables: `[a-zA-Z0-9_.-]{1,128}`.

@@ -143,7 +143,13 @@ impl Loaded {
             }
         };
         for rule in &parsed {
-            let product = rule.logsource.product.as_deref().unwrap_or("");
+            let source = &rule.logsource;
+            let product = source.product.as_deref().unwrap_or("");
+            if source.product.is_none() && source.category.is_none() && source.service.is_none() {
+                let message = "no `logsource.product`: write `logsource: { product: aws, service: cloudtrail }`";
+                self.problems.push(problem(document.line, message.to_owned()));
+                continue;
+            }
             if !product.eq_ignore_ascii_case("aws") {
                 self.foreign.push((file.name.clone(), rule.title.clone()));
                 continue;

@@ -75,7 +75,8 @@ impl Document<'_> {
                 return self.line + at;
             }
         }
-        let key = if message.contains("ondition") { "condition:" } else { "detection:" };
+        let of_condition = message.contains("ondition") || message.contains("identifier");
+        let key = if of_condition { "condition:" } else { "detection:" };
         self.line_of(key)
     }
 

@@ -8,7 +8,7 @@
 //! workers read one stream, each carrying on from what the other left in the table, after crashes and after clean stops. At
 //! each handing over every item of the table is printed as it is, and at the end it is asked that every record was
 //! processed, twice only where a crash left it without checkpoint, and that each side began exactly where the other's
-//! checkpoint was. Any other outcome is a panic that says what was found. docs/INTEROP.md has the figures of a run.
+//! checkpoint was. Any other outcome is a panic that says what was found. docs/INTEROP.md says how to run it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, unreachable_pub, missing_docs)]
 
 mod account;
