@@ -5,7 +5,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -14,7 +14,6 @@ use dial_analytics::events_schema::{COLUMNS, ColumnType};
 use dial_analytics::folder::FolderStore;
 use dial_analytics::read::{contents, rows};
 use dial_analytics::store::ObjectStore;
-use dial_emulators::Ministack;
 use serde_json::{Map, Value, json};
 use support::{assumed_role, guardduty, minimal, plausible, sealed, security_hub};
 
@@ -41,16 +40,8 @@ filters = db.execute(f"SELECT DISTINCT path_in_schema FROM parquet_metadata('{ro
 print(json.dumps({'types': types, 'sums': sums, 'lookup': lookup, 'pruned': pruned, 'filters': sorted(f[0] for f in filters)}))
 "#;
 
-/// The Python that ministack, which brings DuckDB, is installed for.
-fn python() -> PathBuf {
-    Ministack::shared();
-    let executable = std::env::current_exe().unwrap();
-    let target = executable.ancestors().find(|dir| dir.join("CACHEDIR.TAG").is_file()).unwrap();
-    target.join("emulators/ministack/bin/python3")
-}
-
 fn duckdb(root: &Path) -> Value {
-    let output = Command::new(python()).arg("-c").arg(PROGRAM).arg(root).output().unwrap();
+    let output = Command::new(dial_emulators::python()).arg("-c").arg(PROGRAM).arg(root).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
