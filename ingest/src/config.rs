@@ -2,8 +2,25 @@
 
 use std::time::Duration;
 
+use crate::budget::PrefetchBudget;
 use crate::pace::PollPace;
+use crate::sharing::Sharing;
 use crate::stream::InitialPosition;
+
+/// How a worker reads its shards.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Read {
+    /// By `GetRecords`, at the worker's pace, sharing a shard's five reads and 2 MB a second with everybody.
+    #[default]
+    Polling,
+    /// By enhanced fan-out: each shard pushes its records within some 70 ms, 2 MB a second for this consumer alone,
+    /// at a price. Where a subscription is refused the shard is polled for a while, with a warning.
+    FanOut {
+        /// The name to register with the stream, the same for all workers of one application. The registration stays
+        /// when they stop.
+        consumer_name: String,
+    },
+}
 
 /// What a [`Worker`](crate::Worker) is told. Every worker of one application should be told the same, but for its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +31,15 @@ pub struct WorkerConfig {
     /// How long a lease lasts without being renewed, 10 s by default; renewed at a third of it. The same for all
     /// workers of one application: a worker waits as long by its own clock before it takes a silent one's leases.
     pub failover: Duration,
-    /// How fast each shard is read.
+    /// How records come: by polling, or pushed.
+    pub read: Read,
+    /// How fast each shard is polled.
     pub pace: PollPace,
+    /// How much may have been read and not yet processed.
+    pub prefetch: PrefetchBudget,
+    /// This worker's part in polling the same stream as another worker in this process; `None` if there is none, or
+    /// it is of no concern.
+    pub sharing: Option<Sharing>,
     /// Where to begin in a stream that this application has not read yet.
     pub initial_position: InitialPosition,
     /// How often the stream is asked for new shards. At a shard's end its children are found at once.
@@ -38,7 +62,10 @@ impl WorkerConfig {
         Self {
             worker_id: worker_id.into(),
             failover: Duration::from_secs(10),
+            read: Read::Polling,
             pace: PollPace::EAGER,
+            prefetch: PrefetchBudget::default(),
+            sharing: None,
             initial_position: InitialPosition::TrimHorizon,
             shard_sync_interval: Duration::from_secs(30),
             max_leases: usize::MAX,

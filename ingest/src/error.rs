@@ -16,6 +16,9 @@ pub enum ErrorKind {
     NotFound,
     /// The item is not as the write expected it: somebody else wrote in between.
     Refused,
+    /// Somebody else has it, or it is not ready: of a consumer that is registered already, and of a subscription that
+    /// another one replaced or follows too closely.
+    InUse,
     /// The service will not do this, however often it is asked: missing permission, wrong argument.
     Denied,
 }
@@ -28,6 +31,7 @@ impl fmt::Display for ErrorKind {
             Self::ExpiredIterator => "expired iterator",
             Self::NotFound => "not found",
             Self::Refused => "refused by its condition",
+            Self::InUse => "in use",
             Self::Denied => "denied",
         })
     }

@@ -10,7 +10,7 @@ use crate::error::{ErrorKind, PortError};
 use crate::lease::{Lease, LeaseChange};
 use crate::retry::scatter;
 use crate::store::LeaseStore;
-use crate::stream::{GetRecords, IteratorStart, ShardPage, StreamClient};
+use crate::stream::{Consumer, GetRecords, IteratorStart, Pushed, ShardPage, StreamClient, Subscription};
 
 /// How often calls fail, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +122,50 @@ impl<T: StreamClient> StreamClient for Failing<T> {
 
     async fn get_records(&self, iterator: &str, limit: u32) -> Result<GetRecords, PortError> {
         self.through("GetRecords", self.inner.get_records(iterator, limit)).await
+    }
+
+    async fn describe_consumer(&self, consumer_name: &str) -> Result<Option<Consumer>, PortError> {
+        self.through("DescribeStreamConsumer", self.inner.describe_consumer(consumer_name)).await
+    }
+
+    async fn register_consumer(&self, consumer_name: &str) -> Result<Consumer, PortError> {
+        self.through("RegisterStreamConsumer", self.inner.register_consumer(consumer_name)).await
+    }
+
+    async fn subscribe(
+        &self,
+        consumer_arn: &str,
+        shard_id: &str,
+        start: &IteratorStart,
+    ) -> Result<Box<dyn Subscription>, PortError> {
+        let inner = self.through("SubscribeToShard", self.inner.subscribe(consumer_arn, shard_id, start)).await?;
+        let n = self.calls.fetch_add(1, Ordering::SeqCst);
+        Ok(Box::new(FailingSubscription { inner, faults: self.faults, n, events: 0 }))
+    }
+}
+
+/// A subscription that breaks off now and then.
+struct FailingSubscription {
+    inner: Box<dyn Subscription>,
+    faults: Faults,
+    n: u64,
+    events: u64,
+}
+
+#[async_trait]
+impl Subscription for FailingSubscription {
+    async fn next(&mut self) -> Result<Option<Pushed>, PortError> {
+        self.events += 1;
+        match self.faults.of_call(scatter(self.n) ^ self.events) {
+            None => self.inner.next().await,
+            Some(Fault::Late(delay)) => {
+                sleep(delay).await;
+                self.inner.next().await
+            }
+            Some(Fault::Before(_) | Fault::AnswerLost) => {
+                Err(PortError::new("SubscribeToShard", ErrorKind::Unavailable, "injected: the connection broke"))
+            }
+        }
     }
 }
 

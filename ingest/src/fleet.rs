@@ -140,6 +140,7 @@ impl Fleet {
         let leases = within(around.config.failover, "Scan", around.leases.list()).await?;
         let now = self.origin.elapsed();
         let leases = self.sightings.observe(leases, now);
+        around.health.table_read(&leases, now);
         let held: BTreeSet<String> = self.running.keys().cloned().collect();
         let planner = Planner {
             worker_id: &around.config.worker_id,

@@ -95,6 +95,11 @@ impl HeldLease {
         self.view.borrow().valid_until
     }
 
+    /// When the write that last renewed it was sent.
+    pub(crate) fn renewed(&self) -> Instant {
+        self.valid_until() - self.failover
+    }
+
     fn lose(&self) -> Failure {
         self.lost.cancel();
         Failure::Final(CheckpointError::LeaseLost(self.shard_id.to_string()))

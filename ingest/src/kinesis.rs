@@ -6,16 +6,22 @@ use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{self, ShardIteratorType};
 use aws_sdk_kinesis::{Client, Config};
 use bytes::Bytes;
+use tokio::sync::OnceCell;
 
 use crate::error::{ErrorKind, PortError};
+use crate::kinesis_push::{KinesisSubscription, consumer, starting_position, status};
 use crate::sdk_error::port_error;
-use crate::stream::{ChildShard, GetRecords, HashRange, IteratorStart, Shard, ShardPage, StreamClient, StreamRecord};
+use crate::stream::{
+    ChildShard, Consumer, GetRecords, HashRange, IteratorStart, Shard, ShardPage, StreamClient, StreamRecord,
+    Subscription,
+};
 
 /// A stream of Kinesis Data Streams, by its name.
 #[derive(Clone, Debug)]
 pub struct KinesisStream {
     client: Client,
     stream_name: String,
+    stream_arn: OnceCell<String>,
 }
 
 impl KinesisStream {
@@ -23,7 +29,18 @@ impl KinesisStream {
     /// connections shared.
     pub fn new(client: Client, stream_name: impl Into<String>) -> Self {
         let config: Config = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
-        Self { client: Client::from_conf(config), stream_name: stream_name.into() }
+        Self { client: Client::from_conf(config), stream_name: stream_name.into(), stream_arn: OnceCell::new() }
+    }
+
+    /// The stream's ARN, which its consumers are registered under. Asked for once.
+    async fn stream_arn(&self) -> Result<&str, PortError> {
+        let ask = || async {
+            let call = self.client.describe_stream_summary().stream_name(&self.stream_name);
+            let answer = call.send().await.map_err(|e| port_error("DescribeStreamSummary", e))?;
+            let summary = answer.stream_description_summary;
+            Ok(summary.ok_or_else(|| malformed("DescribeStreamSummary", "no summary"))?.stream_arn)
+        };
+        self.stream_arn.get_or_try_init(ask).await.map(String::as_str)
     }
 }
 
@@ -73,13 +90,44 @@ impl StreamClient for KinesisStream {
             child_shards: answer.child_shards.unwrap_or_default().into_iter().map(child).collect(),
         })
     }
+
+    async fn describe_consumer(&self, consumer_name: &str) -> Result<Option<Consumer>, PortError> {
+        let call = self.client.describe_stream_consumer().stream_arn(self.stream_arn().await?);
+        match call.consumer_name(consumer_name).send().await.map_err(|e| port_error("DescribeStreamConsumer", e)) {
+            Ok(answer) => {
+                let found = answer.consumer_description;
+                Ok(found.map(|found| Consumer { status: status(&found.consumer_status), arn: found.consumer_arn }))
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn register_consumer(&self, consumer_name: &str) -> Result<Consumer, PortError> {
+        let call = self.client.register_stream_consumer().stream_arn(self.stream_arn().await?);
+        let answer = call.consumer_name(consumer_name).send().await;
+        let answer = answer.map_err(|e| port_error("RegisterStreamConsumer", e))?;
+        answer.consumer.map(consumer).ok_or_else(|| malformed("RegisterStreamConsumer", "no consumer"))
+    }
+
+    async fn subscribe(
+        &self,
+        consumer_arn: &str,
+        shard_id: &str,
+        start: &IteratorStart,
+    ) -> Result<Box<dyn Subscription>, PortError> {
+        let call = self.client.subscribe_to_shard().consumer_arn(consumer_arn).shard_id(shard_id);
+        let answer = call.starting_position(starting_position(start)?).send().await;
+        let answer = answer.map_err(|e| port_error("SubscribeToShard", e))?;
+        Ok(Box::new(KinesisSubscription::of(answer)))
+    }
 }
 
-fn malformed(call: &'static str, what: impl std::fmt::Display) -> PortError {
+pub(crate) fn malformed(call: &'static str, what: impl std::fmt::Display) -> PortError {
     PortError::new(call, ErrorKind::Unavailable, format!("the service sent {what}"))
 }
 
-fn record(record: types::Record) -> Result<StreamRecord, PortError> {
+pub(crate) fn record(record: types::Record) -> Result<StreamRecord, PortError> {
     let sequence_number = record.sequence_number.parse().map_err(|e| malformed("GetRecords", e))?;
     let arrival = record.approximate_arrival_timestamp.and_then(|time| time.to_millis().ok());
     Ok(StreamRecord {
@@ -100,7 +148,7 @@ fn shard(shard: types::Shard) -> Shard {
     }
 }
 
-fn child(child: types::ChildShard) -> ChildShard {
+pub(crate) fn child(child: types::ChildShard) -> ChildShard {
     ChildShard {
         shard_id: child.shard_id,
         parent_ids: child.parent_shards,

@@ -86,8 +86,11 @@
 //! [`StreamClient`] and [`LeaseStore`], each with an implementation in [`memory`] and a twin that fails ([`failing`]).
 //! Time is tokio's, so that tests run in virtual time.
 //!
-//! Not here yet: enhanced fan-out, de-aggregation of KPL records (`sub_sequence_number` is there, and 0), metrics.
+//! Records that the Kinesis Producer Library aggregated come apart ([`kpl`]). What is read ahead is bounded
+//! ([`PrefetchBudget`]); with enhanced fan-out ([`Read::FanOut`]) records are pushed. How many shards the traffic needs
+//! is computed by [`scaling`].
 
+mod budget;
 pub mod checkpoint;
 mod checkpointer;
 mod children;
@@ -96,12 +99,18 @@ mod config;
 pub mod dynamodb;
 mod error;
 pub mod failing;
+mod fan_out;
+mod feed;
 mod fleet;
+pub mod health;
 mod held;
 #[cfg(feature = "aws")]
 mod item;
 #[cfg(feature = "aws")]
 pub mod kinesis;
+#[cfg(feature = "aws")]
+mod kinesis_push;
+pub mod kpl;
 pub mod lease;
 mod lineage;
 pub mod memory;
@@ -111,19 +120,25 @@ mod processor;
 pub mod progress;
 mod reader;
 mod record;
+pub mod resharding;
 pub mod retry;
+pub mod scaling;
 #[cfg(feature = "aws")]
 mod sdk_error;
 pub mod sequence;
 mod shard;
+pub mod sharing;
 pub mod sighting;
 mod store;
 pub mod stream;
+mod unpack;
+mod wire;
 mod worker;
 
+pub use budget::PrefetchBudget;
 pub use checkpoint::{CheckpointError, Declaration};
 pub use checkpointer::Checkpointer;
-pub use config::WorkerConfig;
+pub use config::{Read, WorkerConfig};
 pub use error::{ErrorKind, PortError, ProcessError};
 pub use pace::PollPace;
 pub use processor::{ProcessorFactory, ShardProcessor, ShardStart};

@@ -7,6 +7,7 @@
 mod leases;
 mod shard;
 mod stream;
+mod subscription;
 
 pub use leases::MemoryLeases;
 pub use stream::MemoryStream;

@@ -8,9 +8,9 @@ use tracing::{debug, warn};
 
 use crate::error::{ErrorKind, PortError};
 use crate::pace::PollPace;
-use crate::record::{Batch, Record};
 use crate::retry;
 use crate::sequence::{Position, SequenceNumber};
+use crate::sharing::ShardSharing;
 use crate::stream::{ChildShard, GetRecords, InitialPosition, IteratorStart, StreamClient, StreamRecord, all_shards};
 
 /// A call that takes longer is given up: 10 MB take a few seconds on a slow line, and a dead connection takes for ever.
@@ -37,17 +37,22 @@ pub(crate) fn start_at(checkpoint: &Position, initial: InitialPosition) -> Optio
     }
 }
 
-/// What one poll brought.
-#[derive(Debug)]
-pub(crate) enum Polled {
-    /// Records after the checkpoint.
-    Records(Batch),
-    /// None this time.
-    Nothing {
+/// What the stream answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Records, as the stream has them.
+    Records {
+        /// At least one.
+        records: Vec<StreamRecord>,
         /// How far behind the newest record the answer was, if the stream said.
         millis_behind_latest: Option<i64>,
     },
-    /// The call failed; the next poll waits before it tries again.
+    /// None this time.
+    Nothing {
+        /// As of records.
+        millis_behind_latest: Option<i64>,
+    },
+    /// The call failed; the next one waits before it tries again.
     Failed,
     /// The shard is closed and was read to its end; what it continues in, if the stream said.
     End(Vec<ChildShard>),
@@ -55,14 +60,71 @@ pub(crate) enum Polled {
     Gone,
 }
 
-/// The reading side of one shard. One answer is held in memory at a time, bounded by the pace.
+/// Where in a shard reading goes on.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) start: IteratorStart,
+    last_read: Option<SequenceNumber>,
+    /// Where the next subscription goes on: at or behind the last record read.
+    continuation: Option<SequenceNumber>,
+}
+
+impl Place {
+    pub(crate) fn new(start: IteratorStart) -> Self {
+        Self { start, last_read: None, continuation: None }
+    }
+
+    /// After the last record read, or where reading began if there was none.
+    pub(crate) fn next(&self) -> IteratorStart {
+        match &self.last_read {
+            Some(sequence) => IteratorStart::After(sequence.clone()),
+            None => self.start.clone(),
+        }
+    }
+
+    /// As [`next`](Self::next), for a subscription. A continuation is further than the last record where a shard is
+    /// quiet, but it may be no record's number, which an iterator could not begin at.
+    pub(crate) fn next_pushed(&self) -> IteratorStart {
+        match &self.continuation {
+            Some(sequence) => IteratorStart::After(sequence.clone()),
+            None => self.next(),
+        }
+    }
+
+    /// Takes note of where a subscription said that it continues.
+    pub(crate) fn continues(&mut self, continuation: Option<SequenceNumber>) {
+        self.continuation = continuation.filter(|at| self.last_read.as_ref().is_none_or(|last| at >= last));
+    }
+
+    /// Takes note of what was read; drops what was read before.
+    pub(crate) fn read(&mut self, records: &mut Vec<StreamRecord>) {
+        if let Some(last) = &self.last_read {
+            records.retain(|record| record.sequence_number > *last);
+        }
+        if let Some(last) = records.last() {
+            self.last_read = Some(last.sequence_number.clone());
+            self.continuation = None;
+        }
+    }
+
+    /// "From now on" is said once: a second iterator of that kind would skip what arrived between the two. The margin
+    /// allows for the stream's clock being behind ours; what it brings too much was as good as in time.
+    pub(crate) fn pin_latest(&mut self) {
+        if self.start == IteratorStart::Latest {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(CLOCK_MARGIN);
+            self.start = IteratorStart::AtTimestamp(i64::try_from(since.as_millis()).unwrap_or_default());
+        }
+    }
+}
+
+/// The polling side of one shard.
 pub(crate) struct ShardReader {
     stream: Arc<dyn StreamClient>,
     shard_id: Arc<str>,
     pace: PollPace,
-    start: IteratorStart,
+    sharing: Option<ShardSharing>,
+    pub(crate) place: Place,
     iterator: Option<String>,
-    last_read: Option<SequenceNumber>,
     end: Option<Vec<ChildShard>>,
     next_call: Instant,
     average_bytes: Option<usize>,
@@ -77,9 +139,9 @@ impl ShardReader {
             stream,
             shard_id,
             pace,
-            start,
+            sharing: None,
+            place: Place::new(start),
             iterator: None,
-            last_read: None,
             end: None,
             next_call: Instant::now(),
             average_bytes: None,
@@ -88,89 +150,111 @@ impl ShardReader {
         }
     }
 
-    /// Waits until a read is due and makes it. Dropping the future loses nothing: where to read on changes only with
-    /// an answer, in one step.
-    pub(crate) async fn poll(&mut self, checkpoint: &Position) -> Polled {
-        if let Some(children) = &self.end {
-            return Polled::End(children.clone());
+    pub(crate) fn sharing(self, sharing: Option<ShardSharing>) -> Self {
+        Self { sharing, ..self }
+    }
+
+    pub(crate) fn shard_id(&self) -> &Arc<str> {
+        &self.shard_id
+    }
+
+    /// Forgets the iterator: the place was moved by other means.
+    pub(crate) fn begin_anew(&mut self) {
+        self.iterator = None;
+    }
+
+    /// How many records to make room for before a read.
+    pub(crate) fn limit(&self) -> u32 {
+        self.pace.limit(self.average_bytes)
+    }
+
+    /// Waits until a read is due.
+    pub(crate) async fn due(&self) {
+        if self.end.is_some() {
+            return;
         }
-        sleep_until(self.next_call).await;
-        let read = timeout(CALL_TIME, self.read()).await;
+        loop {
+            let silence = self.sharing.as_ref().and_then(ShardSharing::silent_until);
+            let due = silence.map_or(self.next_call, |until| until.max(self.next_call));
+            if due <= Instant::now() {
+                return;
+            }
+            // By then the other consumer may have learned of a longer silence.
+            sleep_until(due).await;
+        }
+    }
+
+    /// Waits until a read is due and makes it; at most `most` records are asked for. Dropping the future loses
+    /// nothing: where to read on changes only with an answer, in one step.
+    pub(crate) async fn poll(&mut self, most: u32) -> Answer {
+        if let Some(children) = &self.end {
+            return Answer::End(children.clone());
+        }
+        self.due().await;
+        let pace = self.sharing.as_ref().map_or(self.pace, |sharing| sharing.pace(self.pace, Instant::now()));
+        let limit = pace.limit(self.average_bytes).min(most);
+        let read = timeout(CALL_TIME, self.read(pace, limit)).await;
         match read.unwrap_or_else(|_| Err(PortError::new("GetRecords", ErrorKind::Unavailable, "no answer in time"))) {
-            Ok(answer) => self.take_in(answer, checkpoint),
+            Ok(answer) => self.take_in(answer, pace),
             Err(error) => self.failed(error).await,
         }
     }
 
-    async fn read(&mut self) -> Result<GetRecords, PortError> {
+    async fn read(&mut self, pace: PollPace, limit: u32) -> Result<GetRecords, PortError> {
         let iterator = match self.iterator.take() {
             Some(iterator) => iterator,
             None => {
-                let start = match &self.last_read {
-                    Some(sequence) => IteratorStart::After(sequence.clone()),
-                    None => self.start.clone(),
-                };
+                let start = self.place.next();
                 debug!(shard = %self.shard_id, %start, "new iterator");
                 let iterator = self.stream.get_iterator(&self.shard_id, &start).await?;
-                self.pin_latest();
+                self.place.pin_latest();
                 iterator
             }
         };
         // Set before the call, so that a dropped future keeps both the place and the distance to the next read.
         self.iterator = Some(iterator.clone());
-        self.next_call = Instant::now() + self.pace.interval_after(0);
-        self.stream.get_records(&iterator, self.pace.limit(self.average_bytes)).await
+        self.next_call = Instant::now() + pace.interval_after(0);
+        self.stream.get_records(&iterator, limit).await
     }
 
-    /// "From now on" is said once: a second iterator of that kind would skip what arrived between the two. The margin
-    /// allows for the stream's clock being behind ours; what it brings too much was as good as in time.
-    fn pin_latest(&mut self) {
-        if self.start == IteratorStart::Latest {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(CLOCK_MARGIN);
-            self.start = IteratorStart::AtTimestamp(i64::try_from(since.as_millis()).unwrap_or_default());
-        }
-    }
-
-    fn take_in(&mut self, answer: GetRecords, checkpoint: &Position) -> Polled {
+    fn take_in(&mut self, mut answer: GetRecords, pace: PollPace) -> Answer {
         self.failures = 0;
         let bytes: usize = answer.records.iter().map(|record| record.data.len()).sum();
         // `next_call` is one bare interval after the call's beginning already.
-        self.next_call += self.pace.interval_after(bytes) - self.pace.interval_after(0);
+        self.next_call += pace.interval_after(bytes) - pace.interval_after(0);
         if !answer.records.is_empty() {
             self.average_bytes = Some((bytes / answer.records.len()).max(1));
         }
-        if let Some(last) = answer.records.last() {
-            self.last_read = Some(last.sequence_number.clone());
-        }
-        self.iterator = answer.next_iterator;
         let millis_behind_latest = answer.millis_behind_latest;
+        if let Some(sharing) = &self.sharing {
+            sharing.answered(bytes, millis_behind_latest, Instant::now());
+        }
+        self.place.read(&mut answer.records);
+        self.iterator = answer.next_iterator;
         if self.iterator.is_none() {
             self.end = Some(answer.child_shards);
         }
-        let records = user_records(&self.shard_id, answer.records, checkpoint);
-        if !records.is_empty() {
-            return Polled::Records(Batch { records, millis_behind_latest });
-        }
         match &self.end {
-            Some(children) => Polled::End(children.clone()),
-            None => Polled::Nothing { millis_behind_latest },
+            _ if !answer.records.is_empty() => Answer::Records { records: answer.records, millis_behind_latest },
+            Some(children) => Answer::End(children.clone()),
+            None => Answer::Nothing { millis_behind_latest },
         }
     }
 
-    async fn failed(&mut self, error: PortError) -> Polled {
+    async fn failed(&mut self, error: PortError) -> Answer {
         self.failures += 1;
         let pause = retry::delay(self.failures, error.kind, self.seed);
         self.next_call = self.next_call.max(Instant::now() + pause);
         match error.kind {
-            ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Refused => {}
+            ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Refused | ErrorKind::InUse => {}
             // The iterator may be what is wrong; a new one resumes after the last record read.
             ErrorKind::ExpiredIterator | ErrorKind::NotFound | ErrorKind::Denied => self.iterator = None,
         }
         warn!(shard = %self.shard_id, %error, failures = self.failures, ?pause, "a read failed; trying again");
         if error.kind == ErrorKind::NotFound && self.is_gone().await {
-            return Polled::Gone;
+            return Answer::Gone;
         }
-        Polled::Failed
+        Answer::Failed
     }
 
     /// Whether the stream answers and does not list this shard. A stream that is missing itself is a mistake, not a
@@ -181,22 +265,6 @@ impl ShardReader {
             Err(_) => false,
         }
     }
-}
-
-/// The user records after the checkpoint. Aggregated records are handed over as they are.
-fn user_records(shard_id: &Arc<str>, records: Vec<StreamRecord>, checkpoint: &Position) -> Vec<Record> {
-    records
-        .into_iter()
-        .map(|record| Record {
-            shard_id: shard_id.clone(),
-            sequence_number: record.sequence_number,
-            sub_sequence_number: 0,
-            partition_key: record.partition_key,
-            arrival: record.arrival,
-            data: record.data,
-        })
-        .filter(|record| record.position() > *checkpoint)
-        .collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ fn bounds(kind: ErrorKind) -> (Duration, Duration) {
         // A shard that was read too often is silent for up to five seconds (after an answer of 10 MB).
         ErrorKind::Throttled => (millis(250), millis(5_000)),
         ErrorKind::Unavailable | ErrorKind::Refused => (millis(100), millis(5_000)),
+        // A subscription may be replaced five seconds after it was made (`SubscribeToShard`).
+        ErrorKind::InUse => (millis(5_000), millis(10_000)),
         // These need a person.
         ErrorKind::NotFound | ErrorKind::Denied => (millis(1_000), millis(30_000)),
     }
@@ -58,18 +60,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const KINDS: [ErrorKind; 6] = [
+    const KINDS: [ErrorKind; 7] = [
         ErrorKind::ExpiredIterator,
         ErrorKind::Throttled,
         ErrorKind::Unavailable,
         ErrorKind::Refused,
+        ErrorKind::InUse,
         ErrorKind::NotFound,
         ErrorKind::Denied,
     ];
 
     proptest! {
         #[test]
-        fn within_bounds_and_growing(attempt in 1u32..200, kind in 0usize..6, seed in any::<u64>()) {
+        fn within_bounds_and_growing(attempt in 1u32..200, kind in 0usize..7, seed in any::<u64>()) {
             let (shortest, longest) = bounds(KINDS[kind]);
             let wait = delay(attempt, KINDS[kind], seed);
             prop_assert!(wait >= shortest / 2 && wait <= longest);

@@ -26,7 +26,7 @@ where
 }
 
 /// By the error code, as the API references of Kinesis and DynamoDB list them, else by the HTTP status.
-fn kind_of(code: &str, status: u16) -> ErrorKind {
+pub(crate) fn kind_of(code: &str, status: u16) -> ErrorKind {
     match code {
         "ProvisionedThroughputExceededException"
         | "LimitExceededException"
@@ -38,6 +38,7 @@ fn kind_of(code: &str, status: u16) -> ErrorKind {
         "ExpiredIteratorException" => ErrorKind::ExpiredIterator,
         "ResourceNotFoundException" => ErrorKind::NotFound,
         "ConditionalCheckFailedException" => ErrorKind::Refused,
+        "ResourceInUseException" => ErrorKind::InUse,
         "TransactionConflictException" | "ReplicatedWriteConflictException" => ErrorKind::Unavailable,
         _ if status == 429 => ErrorKind::Throttled,
         _ if status >= 500 || status == 408 => ErrorKind::Unavailable,
@@ -54,6 +55,7 @@ mod tests {
         assert_eq!(kind_of("ProvisionedThroughputExceededException", 400), ErrorKind::Throttled);
         assert_eq!(kind_of("ConditionalCheckFailedException", 400), ErrorKind::Refused);
         assert_eq!(kind_of("ExpiredIteratorException", 400), ErrorKind::ExpiredIterator);
+        assert_eq!(kind_of("ResourceInUseException", 400), ErrorKind::InUse);
         assert_eq!(kind_of("AccessDeniedException", 400), ErrorKind::Denied);
         assert_eq!(kind_of("InternalFailure", 500), ErrorKind::Unavailable);
         assert_eq!(kind_of("", 503), ErrorKind::Unavailable);

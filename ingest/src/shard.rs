@@ -8,20 +8,28 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::budget::{Room, WorkerRoom};
 use crate::checkpoint::CheckpointError;
 use crate::checkpointer::Checkpointer;
 use crate::children;
 use crate::config::WorkerConfig;
 use crate::error::{ErrorKind, ProcessError};
+use crate::fan_out::FanOut;
+use crate::feed::{Fed, Feed};
+use crate::health::{HealthBook, HealthEntry};
 use crate::held::HeldLease;
 use crate::lease::LeaseChange;
 use crate::processor::{ProcessorFactory, ShardProcessor, ShardStart};
 use crate::progress::{ProgressPage, ShardProgress, WorkerProgress};
-use crate::reader::{Polled, ShardReader, start_at};
+use crate::reader::{Answer, ShardReader, start_at};
 use crate::record::Batch;
 use crate::retry;
 use crate::store::LeaseStore;
-use crate::stream::{ChildShard, StreamClient};
+use crate::stream::{ChildShard, IteratorStart, StreamClient, StreamRecord};
+use crate::unpack::batches;
+
+/// A processor that hears nothing else is told that it idles, this often.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// What the shards of one worker share.
 pub(crate) struct Surroundings {
@@ -30,6 +38,9 @@ pub(crate) struct Surroundings {
     pub(crate) leases: Arc<dyn LeaseStore>,
     pub(crate) factory: Arc<dyn ProcessorFactory>,
     pub(crate) progress: watch::Sender<WorkerProgress>,
+    pub(crate) health: Arc<HealthBook>,
+    pub(crate) room: WorkerRoom,
+    pub(crate) fan_out: Option<Arc<FanOut>>,
     /// Finish what is at hand and let go.
     pub(crate) stopping: CancellationToken,
     /// Let go at once.
@@ -80,6 +91,7 @@ pub(crate) struct ShardRun {
     checkpointer: Checkpointer,
     processor: Box<dyn ShardProcessor>,
     page: ProgressPage,
+    health: HealthEntry,
 }
 
 impl ShardRun {
@@ -94,9 +106,10 @@ impl ShardRun {
         };
         let page =
             ProgressPage::open(&around.progress, shard_id.clone(), ShardProgress::beginning_at(lease.checkpoint));
+        let health = around.health.hold(&held);
         let processor = around.factory.start(&start);
         let checkpointer = Checkpointer::new(held.clone());
-        Self { around, held, shard_id, checkpointer, processor, page }
+        Self { around, held, shard_id, checkpointer, processor, page, health }
     }
 
     /// Works on the shard until something ends that, and leaves the lease as that demands.
@@ -123,6 +136,7 @@ impl ShardRun {
             }
             Err(Halt::Lost) => {
                 warn!(shard = %self.shard_id, "lease lost");
+                self.health.lost();
                 self.held.lost().cancel();
                 self.processor.lease_lost().await;
                 Outcome::Lost
@@ -152,32 +166,53 @@ impl ShardRun {
             return Ok(());
         };
         info!(shard = %self.shard_id, %checkpoint, "reading");
-        let mut reader =
-            ShardReader::new(self.around.stream.clone(), self.shard_id.clone(), start, self.around.config.pace);
+        let mut feed = self.around.feed(&self.shard_id, start);
         loop {
-            let checkpoint = self.checkpointer.checkpoint();
-            let polled = tokio::select! {
+            let fed = tokio::select! {
                 biased;
                 () = self.around.stopping.cancelled() => return Err(Halt::Stopping),
-                polled = reader.poll(&checkpoint) => polled,
+                fed = feed.next() => fed.ok_or_else(|| Halt::Failed(ProcessError::fatal("its reader stopped")))?,
+                () = sleep(IDLE) => Fed { answer: Answer::Failed, room: None },
             };
-            match polled {
-                Polled::Records(batch) => self.process(&batch).await?,
-                Polled::Nothing { millis_behind_latest } => {
-                    self.page.update(|page| {
-                        page.millis_behind_latest = millis_behind_latest;
-                        let caught_up = millis_behind_latest.unwrap_or(0) == 0;
-                        page.empty_polls = if caught_up { page.empty_polls.saturating_add(1) } else { 0 };
-                    });
-                    self.call(Call::Idle).await?;
+            match fed.answer {
+                Answer::Records { records, millis_behind_latest } => {
+                    let room = fed.room.map(Room::at_hand);
+                    self.take_in(records, millis_behind_latest).await?;
+                    drop(room);
                 }
-                Polled::Failed => self.call(Call::Idle).await?,
-                Polled::End(children) => return self.end(children, false).await,
-                Polled::Gone => return self.end(Vec::new(), true).await,
+                Answer::Nothing { millis_behind_latest } => self.nothing(millis_behind_latest).await?,
+                Answer::Failed => self.call(Call::Idle).await?,
+                Answer::End(children) => return self.end(children, false).await,
+                Answer::Gone => return self.end(Vec::new(), true).await,
             }
             let checkpoint = self.checkpointer.checkpoint();
             self.page.update(|page| page.checkpoint = checkpoint);
         }
+    }
+
+    async fn take_in(&mut self, records: Vec<StreamRecord>, millis_behind_latest: Option<i64>) -> Result<(), Halt> {
+        let range = self.held.lease().hash_range;
+        let checkpoint = self.checkpointer.checkpoint();
+        let mut batches = batches(self.shard_id.clone(), range, records, millis_behind_latest, checkpoint).peekable();
+        if batches.peek().is_none() {
+            return self.nothing(millis_behind_latest).await;
+        }
+        for batch in batches {
+            if self.around.stopping.is_cancelled() {
+                return Err(Halt::Stopping);
+            }
+            self.process(&batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn nothing(&mut self, millis_behind_latest: Option<i64>) -> Result<(), Halt> {
+        self.page.update(|page| {
+            page.millis_behind_latest = millis_behind_latest;
+            let caught_up = millis_behind_latest.unwrap_or(0) == 0;
+            page.empty_polls = if caught_up { page.empty_polls.saturating_add(1) } else { 0 };
+        });
+        self.call(Call::Idle).await
     }
 
     async fn process(&mut self, batch: &Batch) -> Result<(), Halt> {
@@ -190,6 +225,7 @@ impl ShardRun {
             page.millis_behind_latest = batch.millis_behind_latest;
         });
         self.call(Call::Process(batch)).await?;
+        self.health.processed(batch.records.len(), batch.data_len());
         self.page.update(|page| {
             page.delivered = position;
             page.records += batch.records.len() as u64;
@@ -262,6 +298,14 @@ impl ShardRun {
 }
 
 impl Surroundings {
+    /// Begins to read a shard.
+    fn feed(&self, shard_id: &Arc<str>, start: IteratorStart) -> Feed {
+        let config = &self.config;
+        let sharing = config.sharing.as_ref().map(|sharing| sharing.of_shard(shard_id.clone()));
+        let reader = ShardReader::new(self.stream.clone(), shard_id.clone(), start, config.pace).sharing(sharing);
+        Feed::start(self.stream.clone(), reader, self.room.of_shard(), self.fan_out.clone())
+    }
+
     /// Waits, unless the worker is stopping.
     async fn pause(&self, pause: Duration) -> Result<(), Halt> {
         tokio::select! {
@@ -273,7 +317,7 @@ impl Surroundings {
 }
 
 /// Ends a task with its owner.
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
+pub(crate) struct AbortOnDrop(pub(crate) tokio::task::JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::error::PortError;
+use crate::error::{ErrorKind, PortError};
 use crate::sequence::{Position, SequenceNumber};
 
 /// A shard, as `ListShards` tells it.
@@ -31,6 +31,12 @@ pub struct HashRange {
 }
 
 impl HashRange {
+    /// Whether `key` lies in it.
+    #[must_use]
+    pub fn contains(&self, key: u128) -> bool {
+        self.start <= key && key <= self.end
+    }
+
     /// Whether some key is in both.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
@@ -141,7 +147,52 @@ pub struct GetRecords {
     pub child_shards: Vec<ChildShard>,
 }
 
-/// A stream that is read by polling.
+/// A consumer with enhanced fan-out, registered with a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consumer {
+    /// What subscriptions are made with.
+    pub arn: String,
+    /// Whether it can be used.
+    pub status: ConsumerStatus,
+}
+
+/// `ConsumerStatus`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsumerStatus {
+    /// Not yet.
+    Creating,
+    /// Yes.
+    Active,
+    /// No more.
+    Deleting,
+}
+
+/// One event of a subscription (`SubscribeToShardEvent`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// The records, in order; none in an event that only tells how far the shard was read.
+    pub records: Vec<StreamRecord>,
+    /// Where another subscription goes on: no record's number, perhaps. `None` at the end of a closed shard.
+    pub continuation: Option<SequenceNumber>,
+    /// How far behind the newest record this event is, in milliseconds.
+    pub millis_behind_latest: Option<i64>,
+    /// At the end of a closed shard, what it continues in.
+    pub child_shards: Vec<ChildShard>,
+}
+
+/// A subscription to one shard. It lasts five minutes.
+#[async_trait]
+pub trait Subscription: Send {
+    /// Waits for the next event; `None` when the subscription has come to its end, which says nothing of the shard's.
+    ///
+    /// Dropping the future may lose an event: drop the subscription with it.
+    ///
+    /// # Errors
+    /// [`InUse`](ErrorKind::InUse) if another subscription took this one's place. After any error it is of no use.
+    async fn next(&mut self) -> Result<Option<Pushed>, PortError>;
+}
+
+/// A stream that is read by polling, and by subscription where it offers that.
 ///
 /// Each method is one call to the service, without retries: the worker decides what is tried again, and when. An
 /// implementation over a client that retries by itself must switch that off, or a throttled shard is read more often
@@ -165,6 +216,45 @@ pub trait StreamClient: Send + Sync {
     /// # Errors
     /// [`ExpiredIterator`](crate::ErrorKind::ExpiredIterator) five minutes after the iterator was made.
     async fn get_records(&self, iterator: &str, limit: u32) -> Result<GetRecords, PortError>;
+
+    /// The consumer of this name, if it is registered (`DescribeStreamConsumer`).
+    ///
+    /// # Errors
+    /// [`Denied`](ErrorKind::Denied) where the stream offers no enhanced fan-out, which is what every implementation
+    /// does that leaves these three methods out.
+    async fn describe_consumer(&self, consumer_name: &str) -> Result<Option<Consumer>, PortError> {
+        Err(no_fan_out("DescribeStreamConsumer", consumer_name))
+    }
+
+    /// Registers a consumer of this name (`RegisterStreamConsumer`).
+    ///
+    /// # Errors
+    /// [`InUse`](ErrorKind::InUse) if there is one already, [`Throttled`](ErrorKind::Throttled) if the stream has as
+    /// many as it may have, [`Denied`](ErrorKind::Denied).
+    async fn register_consumer(&self, consumer_name: &str) -> Result<Consumer, PortError> {
+        Err(no_fan_out("RegisterStreamConsumer", consumer_name))
+    }
+
+    /// Subscribes to a shard (`SubscribeToShard`). A subscription of the same consumer to the same shard ends then, if
+    /// it is older than five seconds.
+    ///
+    /// # Errors
+    /// [`InUse`](ErrorKind::InUse) if it is younger, or the consumer is not active;
+    /// [`Throttled`](ErrorKind::Throttled), [`NotFound`](ErrorKind::NotFound), [`Denied`](ErrorKind::Denied).
+    async fn subscribe(
+        &self,
+        consumer_arn: &str,
+        shard_id: &str,
+        start: &IteratorStart,
+    ) -> Result<Box<dyn Subscription>, PortError> {
+        let _ = (shard_id, start);
+        Err(no_fan_out("SubscribeToShard", consumer_arn))
+    }
+}
+
+pub(crate) fn no_fan_out(call: &'static str, consumer: &str) -> PortError {
+    let message = format!("this stream offers no enhanced fan-out, which consumer {consumer} asks for");
+    PortError::new(call, ErrorKind::Denied, message)
 }
 
 #[async_trait]
@@ -179,6 +269,23 @@ impl<T: StreamClient + ?Sized> StreamClient for std::sync::Arc<T> {
 
     async fn get_records(&self, iterator: &str, limit: u32) -> Result<GetRecords, PortError> {
         (**self).get_records(iterator, limit).await
+    }
+
+    async fn describe_consumer(&self, consumer_name: &str) -> Result<Option<Consumer>, PortError> {
+        (**self).describe_consumer(consumer_name).await
+    }
+
+    async fn register_consumer(&self, consumer_name: &str) -> Result<Consumer, PortError> {
+        (**self).register_consumer(consumer_name).await
+    }
+
+    async fn subscribe(
+        &self,
+        consumer_arn: &str,
+        shard_id: &str,
+        start: &IteratorStart,
+    ) -> Result<Box<dyn Subscription>, PortError> {
+        (**self).subscribe(consumer_arn, shard_id, start).await
     }
 }
 

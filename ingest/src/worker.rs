@@ -5,9 +5,12 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::WorkerConfig;
+use crate::budget::WorkerRoom;
+use crate::config::{Read, WorkerConfig};
 use crate::error::{PortError, ProcessError};
+use crate::fan_out::FanOut;
 use crate::fleet::Fleet;
+use crate::health::{HealthBook, HealthMonitor};
 use crate::processor::ProcessorFactory;
 use crate::progress::WorkerProgress;
 use crate::shard::Surroundings;
@@ -52,7 +55,15 @@ impl Worker {
         leases: Arc<dyn LeaseStore>,
         factory: Arc<dyn ProcessorFactory>,
     ) -> Self {
+        let health = HealthBook::new(config.failover);
+        let fan_out = match &config.read {
+            Read::Polling => None,
+            Read::FanOut { consumer_name } => Some(Arc::new(FanOut::new(stream.clone(), consumer_name.clone()))),
+        };
         let around = Surroundings {
+            room: WorkerRoom::new(config.prefetch),
+            fan_out,
+            health,
             config,
             stream,
             leases,
@@ -68,6 +79,12 @@ impl Worker {
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<WorkerProgress> {
         self.around.progress.subscribe()
+    }
+
+    /// Whether it keeps up with its leases, and what it has done so far, as of whenever the monitor is asked.
+    #[must_use]
+    pub fn health(&self) -> HealthMonitor {
+        self.around.health.monitor()
     }
 
     /// Works until `shutdown` fires, then lets the processors finish, releases the leases and returns, within ten

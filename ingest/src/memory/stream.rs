@@ -1,35 +1,56 @@
 //! A stream in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::shard::MemoryShard;
+use super::subscription::{FanOut, MemorySubscription};
 use crate::error::{ErrorKind, PortError};
-use crate::retry::seed_of;
+use crate::kpl::hash_key;
 use crate::sequence::SequenceNumber;
-use crate::stream::{ChildShard, GetRecords, HashRange, IteratorStart, Shard, ShardPage, StreamClient, StreamRecord};
+use crate::stream::{
+    ChildShard, Consumer, GetRecords, HashRange, IteratorStart, Shard, ShardPage, StreamClient, StreamRecord,
+    Subscription, no_fan_out,
+};
 
 const ITERATOR_LIFE: Duration = Duration::from_secs(300);
 
 /// A stream that lasts as long as the value. Share it between its producer and its consumers in an `Arc`.
 pub struct MemoryStream {
-    origin: Instant,
-    /// The time of day at the origin, in milliseconds since the Unix epoch.
-    epoch: i64,
+    clock: Clock,
     page_size: usize,
     names_children: bool,
     limits: bool,
-    state: Mutex<State>,
+    fan_out: bool,
+    state: Arc<Mutex<State>>,
+    /// Subscribers are told of every record and every resharding.
+    changed: Arc<Notify>,
+}
+
+/// The stream's time.
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    origin: Instant,
+    /// The time of day at the origin, in milliseconds since the Unix epoch.
+    epoch: i64,
+}
+
+impl Clock {
+    pub(super) fn millis(self) -> i64 {
+        self.epoch + i64::try_from(self.origin.elapsed().as_millis()).unwrap_or(i64::MAX / 2)
+    }
 }
 
 #[derive(Default)]
-struct State {
-    shards: BTreeMap<String, MemoryShard>,
+pub(super) struct State {
+    pub(super) shards: BTreeMap<String, MemoryShard>,
+    pub(super) fan_out: FanOut,
     made: usize,
     records: u64,
     /// Iterators of an earlier generation have expired.
@@ -51,12 +72,13 @@ impl MemoryStream {
         }
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         Self {
-            origin: Instant::now(),
-            epoch: i64::try_from(epoch).unwrap_or_default(),
+            clock: Clock { origin: Instant::now(), epoch: i64::try_from(epoch).unwrap_or_default() },
             page_size: 1_000,
             names_children: true,
             limits: true,
-            state: Mutex::new(state),
+            fan_out: true,
+            state: Arc::new(Mutex::new(state)),
+            changed: Arc::default(),
         }
     }
 
@@ -78,29 +100,29 @@ impl MemoryStream {
         Self { limits: false, ..self }
     }
 
+    /// Refuses enhanced fan-out, as to who lacks the permission.
+    #[must_use]
+    pub fn without_fan_out(self) -> Self {
+        Self { fan_out: false, ..self }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn millis(&self) -> i64 {
-        self.epoch + i64::try_from(self.origin.elapsed().as_millis()).unwrap_or(i64::MAX / 2)
-    }
-
-    /// Puts a record into the shard that its partition key falls to; returns its place. Keys are spread by a hash of
-    /// our own, not by MD5.
+    /// Puts a record into the shard that its partition key falls to; returns its place.
     ///
     /// # Errors
     /// None while the open shards cover every hash key, as they do.
     pub fn put(&self, partition_key: &str, data: impl Into<Bytes>) -> Result<(String, SequenceNumber), PortError> {
-        let halves = [seed_of(&[partition_key]), seed_of(&[partition_key, "low"])].map(u128::from);
-        let key = (halves[0] << 64) | halves[1];
-        let arrival = self.millis();
+        let key = hash_key(partition_key);
+        let arrival = self.clock.millis();
         let mut state = self.state();
         state.records += 1;
         let sequence_number = sequence(state.records);
         let mut open = state.shards.values_mut().filter(|shard| shard.shard.open);
         let shard = open
-            .find(|shard| shard.shard.hash_range.is_some_and(|r| r.start <= key && key <= r.end))
+            .find(|shard| shard.shard.hash_range.is_some_and(|range| range.contains(key)))
             .ok_or_else(|| not_found("PutRecord", partition_key))?;
         shard.push(StreamRecord {
             sequence_number: sequence_number.clone(),
@@ -108,6 +130,7 @@ impl MemoryStream {
             arrival,
             data: data.into(),
         });
+        self.changed.notify_waiters();
         Ok((shard.shard.shard_id.clone(), sequence_number))
     }
 
@@ -118,6 +141,7 @@ impl MemoryStream {
     pub fn split(&self, shard_id: &str) -> Result<[String; 2], PortError> {
         let mut state = self.state();
         let range = state.close(shard_id)?;
+        self.changed.notify_waiters();
         let middle = range.start + (range.end - range.start) / 2;
         let parent = || vec![shard_id.to_owned()];
         Ok([
@@ -138,12 +162,19 @@ impl MemoryStream {
         }
         state.close(lower)?;
         state.close(upper)?;
+        self.changed.notify_waiters();
         Ok(state.add(vec![lower.into(), upper.into()], HashRange { start: first.start, end: second.end }))
     }
 
     /// Makes every iterator given out so far an expired one.
     pub fn expire_iterators(&self) {
         self.state().generation += 1;
+    }
+
+    /// Breaks every subscription.
+    pub fn cut_subscriptions(&self) {
+        self.state().fan_out.cut();
+        self.changed.notify_waiters();
     }
 
     /// Lets a shard's oldest records age out.
@@ -181,13 +212,18 @@ impl State {
         Ok(range)
     }
 
-    fn children(&self, shard_id: &str) -> Vec<ChildShard> {
+    /// The newest record's number, or one before all of them.
+    pub(super) fn latest(&self) -> SequenceNumber {
+        sequence(self.records)
+    }
+
+    pub(super) fn children(&self, shard_id: &str) -> Vec<ChildShard> {
         let shards = self.shards.values().map(|shard| &shard.shard);
         shards.filter(|shard| shard.parent_ids.iter().any(|id| id == shard_id)).map(ChildShard::from).collect()
     }
 }
 
-fn not_found(call: &'static str, shard_id: &str) -> PortError {
+pub(super) fn not_found(call: &'static str, shard_id: &str) -> PortError {
     PortError::new(call, ErrorKind::NotFound, format!("no shard {shard_id}"))
 }
 
@@ -239,7 +275,7 @@ impl StreamClient for MemoryStream {
         let state = self.state();
         let shard = state.shards.get(shard_id).ok_or_else(|| not_found("GetShardIterator", shard_id))?;
         let index = shard.index(start);
-        Ok(Token { shard_id, index, generation: state.generation, issued: self.origin.elapsed() }.write())
+        Ok(Token { shard_id, index, generation: state.generation, issued: self.clock.origin.elapsed() }.write())
     }
 
     async fn get_records(&self, iterator: &str, limit: u32) -> Result<GetRecords, PortError> {
@@ -247,7 +283,7 @@ impl StreamClient for MemoryStream {
             .ok_or_else(|| PortError::new("GetRecords", ErrorKind::Denied, "not an iterator of this stream"))?;
         let now = Instant::now();
         let mut state = self.state();
-        let aged = self.origin.elapsed().saturating_sub(token.issued) >= ITERATOR_LIFE;
+        let aged = self.clock.origin.elapsed().saturating_sub(token.issued) >= ITERATOR_LIFE;
         if aged || token.generation < state.generation {
             return Err(PortError::new("GetRecords", ErrorKind::ExpiredIterator, "the iterator has expired"));
         }
@@ -258,15 +294,36 @@ impl StreamClient for MemoryStream {
         }
         let (records, index) = shard.read(token.index, limit as usize);
         shard.account(now, records.iter().map(|record| record.data.len()).sum());
-        let behind = shard.arrival(index).map_or(0, |arrival| (self.millis() - arrival).max(1));
+        let behind = shard.arrival(index).map_or(0, |arrival| (self.clock.millis() - arrival).max(1));
         let at_end = shard.is_at_end(index);
-        let next = Token { index, generation, issued: self.origin.elapsed(), ..token };
+        let next = Token { index, generation, issued: self.clock.origin.elapsed(), ..token };
         Ok(GetRecords {
             records,
             next_iterator: (!at_end).then(|| next.write()),
             millis_behind_latest: Some(behind),
             child_shards: if at_end && self.names_children { state.children(token.shard_id) } else { vec![] },
         })
+    }
+
+    async fn describe_consumer(&self, consumer_name: &str) -> Result<Option<Consumer>, PortError> {
+        if !self.fan_out {
+            return Err(no_fan_out("DescribeStreamConsumer", consumer_name));
+        }
+        Ok(self.state().fan_out.describe(consumer_name))
+    }
+
+    async fn register_consumer(&self, consumer_name: &str) -> Result<Consumer, PortError> {
+        self.state().fan_out.register(consumer_name)
+    }
+
+    async fn subscribe(
+        &self,
+        consumer_arn: &str,
+        shard_id: &str,
+        start: &IteratorStart,
+    ) -> Result<Box<dyn Subscription>, PortError> {
+        let to = (consumer_arn, shard_id);
+        Ok(Box::new(MemorySubscription::begin(&self.state, &self.changed, self.clock, to, start)?))
     }
 }
 
