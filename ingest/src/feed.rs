@@ -156,8 +156,8 @@ impl Feeder {
     async fn take_in(&mut self, mut pushed: Pushed) -> Result<(), Ended> {
         let millis_behind_latest = pushed.millis_behind_latest;
         let room = self.room.take(Amount::of(&pushed.records)).await;
+        let ended = pushed.is_end();
         self.reader.place.read(&mut pushed.records);
-        let ended = pushed.continuation.is_none();
         self.reader.place.continues(pushed.continuation);
         if !pushed.records.is_empty() {
             let answer = Answer::Records { records: pushed.records, millis_behind_latest };

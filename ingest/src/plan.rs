@@ -159,18 +159,27 @@ impl Planner<'_> {
 }
 
 /// The leases of ended shards that the stream has forgotten, once every child that there is has begun.
+///
+/// A listing from before a shard began does not show it either. One that shows a descendant is younger than the shard's
+/// end, so what it does not show has aged out. Where the links between have aged out as well, a descendant is who has
+/// some of the hash keys and is no ancestor.
 fn finished(known: &BTreeMap<&str, &Lease>, shards: &[Shard], lineage: &Lineage<'_>) -> Vec<Lease> {
     let listed: BTreeSet<&str> = shards.iter().map(|shard| shard.shard_id.as_str()).collect();
-    if listed.is_empty() {
-        return Vec::new();
-    }
     let begun = |child: &str| match known.get(child) {
         Some(lease) => lease.checkpoint.has_begun(),
         None => !listed.contains(child),
     };
+    let outlived = |lease: &Lease| {
+        let ancestors = lineage.ancestors(&lease.lease_key);
+        shards.iter().any(|shard| {
+            let overlaps = shard.hash_range.zip(lease.hash_range).is_some_and(|(a, b)| a.overlaps(&b));
+            let follows = || lineage.ancestors(&shard.shard_id).contains(lease.lease_key.as_str());
+            (overlaps && !ancestors.contains(shard.shard_id.as_str())) || follows()
+        })
+    };
     known
         .values()
-        .filter(|lease| lease.is_ended() && !listed.contains(lease.lease_key.as_str()))
+        .filter(|lease| lease.is_ended() && !listed.contains(lease.lease_key.as_str()) && outlived(lease))
         .filter(|lease| lineage.children(&lease.lease_key).iter().all(|child| begun(child)))
         .map(|lease| (*lease).clone())
         .collect()

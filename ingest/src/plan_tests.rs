@@ -202,6 +202,25 @@ fn a_lease_is_removed_when_its_shard_is_gone_and_its_children_have_begun() {
     assert_eq!(deleted(at("5"), &[]), keys(&[]), "nothing is known of the stream");
 }
 
+#[test]
+fn a_lease_is_not_removed_on_the_word_of_an_old_listing() {
+    let [a, b, c, d, e] = family().try_into().unwrap();
+    let leases = [
+        seen(lease(&a, Position::SHARD_END), 0),
+        seen(lease(&b, at("5")), 0),
+        seen(lease(&c, Position::SHARD_END), 0),
+        seen(lease(&d, at("5")), 0),
+        seen(lease(&e, at("5")), 0),
+    ];
+    let removes_c = |shards: &[Shard]| {
+        let actions = Me::new().plan(&leases, shards, 0);
+        actions.iter().any(|action| matches!(action, LeaseAction::Delete(lease) if lease.lease_key == "c"))
+    };
+    assert!(!removes_c(&[Shard { open: true, ..a.clone() }]), "from before the first split");
+    assert!(removes_c(&[b.clone(), d, e]));
+    assert!(removes_c(&[b, shard("f", &["unknown"], (50, 99), true)]), "the links between have aged out");
+}
+
 /// Workers that plan one after the other, each carrying out its plan at once.
 fn settle(leases: &mut BTreeMap<String, Lease>, workers: &[String], rounds: usize) -> usize {
     let mut last_change = 0;

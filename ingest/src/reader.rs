@@ -86,7 +86,8 @@ impl Place {
     /// quiet, but it may be no record's number, which an iterator could not begin at.
     pub(crate) fn next_pushed(&self) -> IteratorStart {
         match &self.continuation {
-            Some(sequence) => IteratorStart::After(sequence.clone()),
+            // "At" may bring a record again, which is dropped; "after" could pass one over.
+            Some(sequence) => IteratorStart::At(sequence.clone()),
             None => self.next(),
         }
     }

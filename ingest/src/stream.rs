@@ -180,6 +180,15 @@ pub struct Pushed {
     pub child_shards: Vec<ChildShard>,
 }
 
+impl Pushed {
+    /// Whether a closed shard has nothing more. Its children are named at the end only; some implementations name them
+    /// once the shard is closed, along with the records that are left, and never leave the continuation out.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        self.continuation.is_none() || (self.records.is_empty() && !self.child_shards.is_empty())
+    }
+}
+
 /// A subscription to one shard. It lasts five minutes.
 #[async_trait]
 pub trait Subscription: Send {

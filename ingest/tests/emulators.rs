@@ -13,8 +13,10 @@ use dial_ingest::dynamodb::DynamoLeases;
 use dial_ingest::kinesis::KinesisStream;
 use dial_ingest::lease::{Lease, LeaseChange};
 use dial_ingest::memory::{MemoryLeases, MemoryStream};
-use dial_ingest::stream::{HashRange, IteratorStart, Shard};
-use dial_ingest::{Declaration, ErrorKind, LeaseStore, Position, StreamClient, Worker, WorkerConfig, WorkerError};
+use dial_ingest::stream::{ConsumerStatus, HashRange, IteratorStart, Shard};
+use dial_ingest::{
+    Declaration, ErrorKind, LeaseStore, Position, Read, StreamClient, Worker, WorkerConfig, WorkerError,
+};
 use support::{Commits, Event, Log, Recorder, Witness};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -371,4 +373,38 @@ async fn shards_are_split_and_merged_under_two_workers() {
         })
         .collect();
     assert_eq!(ended, BTreeSet::from([0, 1, 3].map(|n| format!("shardId-{n:012}"))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_pushed_over_subscriptions_that_end_and_a_split() {
+    let options = KinesisOptions {
+        create_stream_ms: 10,
+        update_stream_ms: 10,
+        shard_limit: 100,
+        subscribe_to_shard_session_ms: 1_500,
+        ..KinesisOptions::default()
+    };
+    let kinesis = Kinesis::start_with(options);
+    kinesis.create_stream("stream", 2).await;
+    let stream = Arc::new(KinesisStream::new(kinesis.client(), "stream"));
+    let leases = Arc::new(Witness::new(dynamo("leases").0));
+    let mut scene = Scene { kinesis, stream_name: "stream", stream, leases, log: Log::default(), put: 0 };
+    let read = Read::FanOut { consumer_name: "dial".into() };
+    let worker = scene.start(WorkerConfig { read, ..Scene::config("a") }, Recorder::new(&scene.log));
+    for _ in 0..4 {
+        scene.put(200).await;
+        sleep(Duration::from_secs(1)).await;
+    }
+    let split = scene.kinesis.client().split_shard().stream_name("stream").shard_to_split("shardId-000000000000");
+    split.new_starting_hash_key((1_u128 << 125).to_string()).send().await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    scene.put(200).await;
+    scene.until_all_is_read().await;
+    worker.shutdown.cancel();
+    worker.task.await.unwrap().unwrap();
+    scene.assert_sound();
+    assert_eq!(scene.repeats(), 0);
+    let consumer = scene.stream.describe_consumer("dial").await.unwrap().unwrap();
+    assert_eq!(consumer.status, ConsumerStatus::Active);
+    assert!(scene.stream.describe_consumer("nobody").await.unwrap().is_none());
 }
