@@ -188,10 +188,12 @@ impl Scene {
         }
     }
 
-    /// Notes what a crash left without checkpoint, going by the table.
+    /// Notes what a crash left without checkpoint, going by the table: of each shard no more than the batches from one
+    /// checkpoint to the next.
     fn crashed(&mut self, who: &str, items: &Items) {
         let open = self.account().not_checkpointed(items);
         println!("{who} was killed; {} records are processed but not checkpointed", open.len());
+        assert!(open.len() <= items.0.len() * (CHECKPOINT_EVERY * BATCH) as usize);
         self.crashes.push(open);
     }
 
