@@ -122,6 +122,54 @@ fn another_librarys_item_is_read() {
     assert_eq!(lease.parent_shard_ids, ["shardId-000000000000"]);
 }
 
+/// Items as the Kinesis Client Library for Java 3.1.3 left them, attribute for attribute, in runs of the example
+/// `kcl_interop`: of a shard that it reads, and of one that it read to the end.
+fn recorded() -> [Item; 2] {
+    let s = |value: &str| AttributeValue::S(value.into());
+    let n = |value: &str| AttributeValue::N(value.into());
+    let ss = |ids: [&str; 2]| AttributeValue::Ss(ids.map(str::to_owned).into());
+    let both = |item: &mut Item, key, counter, checkpoint, throughput| {
+        item.insert("leaseKey".into(), s(key));
+        item.insert("leaseOwner".into(), s("kcl-1"));
+        item.insert("leaseCounter".into(), n(counter));
+        item.insert("ownerSwitchesSinceCheckpoint".into(), n("0"));
+        item.insert("checkpoint".into(), s(checkpoint));
+        item.insert("checkpointSubSequenceNumber".into(), n("0"));
+        item.insert("throughputKBps".into(), n(throughput));
+    };
+    let mut read = Item::from([
+        ("startingHashKey".into(), s("170141183460469231731687303715884105728")),
+        ("endingHashKey".into(), s("340282366920938463463374607431768211455")),
+    ]);
+    let checkpoint = "49680490521392720649401286543563015122291728350055497746";
+    both(&mut read, "shardId-000000000001", "116", checkpoint, "0");
+    let mut ended = Item::from([
+        ("startingHashKey".into(), s("0")),
+        ("endingHashKey".into(), s("170141183460469231731687303715884105726")),
+        ("childShardIds".into(), ss(["shardId-000000000003", "shardId-000000000002"])),
+    ]);
+    both(&mut ended, "shardId-000000000000", "12", "SHARD_END", "0.018774");
+    [read, ended]
+}
+
+/// Nothing that the library writes is lost on the way through a lease but what it alone uses, and that stays in place.
+#[test]
+fn the_librarys_own_items_are_read_and_written_alike() {
+    for item in recorded() {
+        let lease = read(&item).unwrap();
+        let mut ours = write(&lease);
+        ours.insert("throughputKBps".into(), item["throughputKBps"].clone());
+        assert_eq!(ours, item);
+        let taken = carry_out(&item, &Update::new(&lease, &LeaseChange::Take { owner: "ours".into() }));
+        assert_eq!(taken["throughputKBps"], item["throughputKBps"]);
+        assert_eq!(read(&taken), Ok(lease.after(&LeaseChange::Take { owner: "ours".into() })));
+    }
+    let [_, ended] = recorded();
+    let ended = read(&ended).unwrap();
+    assert_eq!(ended.checkpoint, Position::new("SHARD_END".parse().unwrap(), 0));
+    assert_eq!(ended.child_shard_ids, ["shardId-000000000003", "shardId-000000000002"]);
+}
+
 #[test]
 fn what_is_not_a_lease_is_told_by_key_and_attribute() {
     let broken = |attribute: &str, value: Option<AttributeValue>| {

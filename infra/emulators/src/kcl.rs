@@ -146,6 +146,16 @@ pub struct Kcl {
 }
 
 impl Kcl {
+    /// Installs the library where that has not been done; [`Kcl::start`] does as well.
+    ///
+    /// # Panics
+    ///
+    /// Without Java or Python, or when the package cannot be installed: with the reason.
+    pub fn install() {
+        let installed = java_version(JAVA).and_then(|_| ensure(&ENVIRONMENT, Folder::of_workspace()?.path()));
+        installed.unwrap_or_else(|reason| panic!("the Kinesis Client Library is not installed: {reason}"));
+    }
+
     /// Installs the library where that has not been done, and starts a worker. Takes seconds until it reads.
     ///
     /// # Panics
@@ -156,7 +166,7 @@ impl Kcl {
     }
 
     fn try_start(settings: &KclSettings) -> Result<Self, String> {
-        java_version()?;
+        java_version(JAVA)?;
         let folder = Folder::of_workspace()?;
         folder.sweep();
         let python = ensure(&ENVIRONMENT, folder.path())?;
@@ -227,10 +237,10 @@ impl Drop for Kcl {
 }
 
 /// What `java -version` says in its first line.
-fn java_version() -> Result<String, String> {
+fn java_version(java: &str) -> Result<String, String> {
     let hint = "the Kinesis Client Library needs Java 8 or newer as `java` on PATH \
                 (Debian: apt-get install default-jre-headless)";
-    let output = Command::new(JAVA).arg("-version").stdin(Stdio::null()).output();
+    let output = Command::new(java).arg("-version").stdin(Stdio::null()).output();
     let output = output.map_err(|e| format!("{hint}: {e}"))?;
     let text = String::from_utf8_lossy(&output.stderr);
     let first = text.lines().next().unwrap_or_default().to_owned();
@@ -265,6 +275,8 @@ fn properties(settings: &KclSettings) -> String {
         format!("failoverTimeMillis = {failover}"),
         format!("leaseAssignmentIntervalMillis = {failover}"),
         "workerMetricsReporterFreqInMillis = 1000".to_owned(),
+        // How long it sleeps each time before it lists shards; a minute unless told.
+        "shardSyncIntervalMillis = 1000".to_owned(),
         format!("maxRecords = {}", settings.max_records),
         format!("idleTimeBetweenReadsInMillis = {}", settings.read_interval.as_millis()),
         "shutdownGraceMillis = 30000".to_owned(),
@@ -276,6 +288,12 @@ fn properties(settings: &KclSettings) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_java_the_error_says_what_to_install() {
+        let error = java_version("no-such-java").unwrap_err();
+        assert!(error.contains("Java 8 or newer") && error.contains("apt-get install"), "{error}");
+    }
 
     #[test]
     fn a_journal_is_read_line_by_line() {

@@ -80,7 +80,7 @@ fn show(value: &AttributeValue) -> String {
 /// One item at several times, a column each.
 pub fn side_by_side(key: &str, columns: &[(&str, &Items)]) -> String {
     /// Wide enough for a sequence number's last half; its first half is that of every other.
-    const WIDTH: usize = 28;
+    const WIDTH: usize = 30;
     let fit = |text: &str| match text.char_indices().rev().nth(WIDTH - 4) {
         Some((from, _)) if text.len() > WIDTH => format!("{}…{}", &text[..2], &text[from..]),
         _ => text.to_owned(),
@@ -91,6 +91,7 @@ pub fn side_by_side(key: &str, columns: &[(&str, &Items)]) -> String {
     for (title, _) in columns {
         let _ = write!(text, "  {title:WIDTH$}");
     }
+    text.truncate(text.trim_end().len());
     for name in names {
         let _ = write!(text, "\n{name:35}");
         for (_, items) in columns {
