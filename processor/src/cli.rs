@@ -136,6 +136,9 @@ pub(crate) struct Run {
     /// Stop once everything that is there now has been read
     #[arg(long)]
     pub(crate) until_drained: bool,
+    /// With a stream: serve /metrics, /healthz and /readyz here, instead of where the settings say; `off` for nowhere
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics_listen: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -10,6 +10,7 @@ mod detector;
 mod failure;
 mod inputs;
 mod local;
+mod monitor;
 mod output;
 mod pile;
 mod pipeline;
