@@ -18,6 +18,7 @@ mod roles;
 mod rule_files;
 mod scan;
 mod settings;
+mod shards;
 mod stores;
 mod watched;
 
@@ -55,6 +56,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
         Command::Run(args) => commands::run::run(args, &settings, &output).await,
         Command::Rules(command) => commands::rules::run(command, &settings, &output),
         Command::Findings(command) => commands::findings::run(command, &settings, &output).await,
+        Command::Shards(command) => commands::shards::run(command, &settings, &output).await,
         Command::Config(Config::Check) => commands::config::check(&settings, &output),
     }
 }

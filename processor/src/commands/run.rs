@@ -41,7 +41,7 @@ pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Resu
 }
 
 /// SIGTERM and Ctrl-C end the work cleanly; a second one ends the program.
-fn cancel_on_signal(shutdown: CancellationToken) -> Result<()> {
+pub(crate) fn cancel_on_signal(shutdown: CancellationToken) -> Result<()> {
     let fail = |error| Failure::outside("signals", error);
     let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;

@@ -6,6 +6,8 @@ use tokio::time::Instant;
 use super::exposition::{Exposition, Kind};
 use super::snapshot::{RoleSnapshot, Snapshot};
 
+/// Says by its labels which worker it is.
+pub(crate) const WORKER_INFO: &str = "dial_worker_info";
 /// Of each role and shard: the milliseconds that it is behind.
 pub(crate) const MILLIS_BEHIND_LATEST: &str = "dial_millis_behind_latest";
 /// Of each role and shard: records processed.
@@ -25,7 +27,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
 }
 
 fn process(out: &mut Exposition, snapshot: &Snapshot) {
-    out.metric(Kind::Gauge, "dial_worker_info", "1; the labels say which worker this is.");
+    out.metric(Kind::Gauge, WORKER_INFO, "1; the labels say which worker this is.");
     out.sample(&[("worker", &snapshot.worker_id), ("version", env!("CARGO_PKG_VERSION"))], 1);
     out.metric(Kind::Gauge, "process_start_time_seconds", "When the process started, in seconds since the Unix epoch.");
     out.sample(&[], format_args!("{:.3}", snapshot.started_epoch));
