@@ -49,7 +49,7 @@ const SCALE: &str = "Examples:
 
 Ctrl-C ends the waiting, not the step that Kinesis is taking; the same command goes on from there. What Kinesis would refuse is
 refused before it is asked: more than its limits, and an eleventh step in 24 hours. For that, the times of the steps are kept in the
-stream's tag `dial:shard-count-calls`; steps that others made are not in it.";
+stream's tag `dial.shard-count-calls`; steps that others made are not in it.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ShardsList {

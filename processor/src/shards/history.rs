@@ -1,12 +1,12 @@
 //! The times of a stream's reshardings, kept in a tag of the stream: Kinesis counts them and tells nobody.
 //!
-//! A tag's value has at most 256 characters of a small set (`AddTagsToStream`), so times are in seconds, joined by spaces: ten are
+//! A tag's value has at most 256 characters, and names and values only letters, digits, spaces and `_./=+-@` (`AddTagsToStream`): times are in seconds, joined by spaces: ten are
 //! 109 characters.
 
 use dial_ingest::resharding::DAY;
 
 /// The tag.
-pub(crate) const TAG: &str = "dial:shard-count-calls";
+pub(crate) const TAG: &str = "dial.shard-count-calls";
 
 /// No more are kept: twice what Kinesis allows in a day, and what fits into a tag.
 const MOST: usize = 20;
