@@ -51,13 +51,13 @@ impl Listener {
         match TcpListener::bind(address).await {
             Ok(socket) => Ok(Some(Listener { socket, token })),
             Err(error) if required => Err(Failure::Outside(format!(
-                "the metrics cannot be served on {address}: {error}; set `metrics.listen` to another address, to `auto` \
-                 or to `off`"
+                "the metrics cannot be served on {address}: {error}; set `metrics.listen` to another address, to \
+                 `auto` or to `off`"
             ))),
             Err(error) => {
                 tracing::warn!(
                     %address, %error,
-                    "no metrics are served: another worker on this machine, perhaps; name a port for each in `metrics.listen`"
+                    "no metrics are served: is there another worker? Name a port for each in `metrics.listen`"
                 );
                 Ok(None)
             }
@@ -66,7 +66,7 @@ impl Listener {
 
     /// Answers for the worker, until the task is aborted.
     pub(crate) fn serve(self, monitor: Arc<Monitor>) -> JoinHandle<()> {
-        let address = self.socket.local_addr().map_or_else(|error| error.to_string(), |address| url(address));
+        let address = self.socket.local_addr().map_or_else(|error| error.to_string(), url);
         tracing::info!(metrics = address, "serving");
         let app = router(monitor, self.token);
         tokio::spawn(async move {

@@ -64,8 +64,8 @@ impl Metrics {
             Listen::At(address) if !address.ip().is_loopback() && self.token.is_none() => Err((
                 "metrics.listen",
                 format!(
-                    "is {address}, which other machines can reach: have them authenticate by setting `metrics.token` to \
-                     `env:NAME` or `file:PATH`, or listen on {DEFAULT_ADDRESS}"
+                    "is {address}, which other machines can reach: have them authenticate by setting `metrics.token` \
+                     to `env:NAME` or `file:PATH`, or listen on {DEFAULT_ADDRESS}"
                 ),
             )),
             _ => Ok(()),

@@ -1,7 +1,7 @@
 //! The times of a stream's reshardings, kept in a tag of the stream: Kinesis counts them and tells nobody.
 //!
-//! A tag's value has at most 256 characters, and names and values only letters, digits, spaces and `_./=+-@` (`AddTagsToStream`): times are in seconds, joined by spaces: ten are
-//! 109 characters.
+//! A tag's value has at most 256 characters, and names and values only letters, digits, spaces and `_./=+-@`
+//! (`AddTagsToStream`). So times are in seconds, joined by spaces: ten are 109 characters.
 
 use dial_ingest::resharding::DAY;
 

@@ -45,8 +45,8 @@ async fn first(stream: &dyn StreamClient, shard_id: &str, start: &IteratorStart)
     patiently(|| stream.get_records(&iterator, 1)).await
 }
 
-/// What the answer says, read at `now`. An empty one may come although records wait; then it is the stream that says how far
-/// behind it is.
+/// What the answer says, read at `now`. An empty one may come although records wait; then it is the stream that says
+/// how far behind it is.
 fn judge(answer: &GetRecords, now: i64) -> Lag {
     match (answer.records.first(), answer.millis_behind_latest) {
         (Some(record), _) => Lag::Millis(u64::try_from(now.saturating_sub(record.arrival)).unwrap_or(0)),

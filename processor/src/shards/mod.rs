@@ -1,5 +1,5 @@
-//! The stream's shards, seen and changed from outside: how far each role is, what the traffic needs, how the number of shards
-//! is changed.
+//! The stream's shards, seen and changed from outside: how far each role is, how many the traffic needs, and the way
+//! there.
 
 pub(crate) mod admin;
 mod history;

@@ -61,7 +61,8 @@ pub(crate) struct RoleLeases {
     pub(crate) lags: BTreeMap<String, Lag>,
 }
 
-/// One row for each role and shard, by role and then by shard. Those that the role has read to their end only when asked for `all`.
+/// One row for each role and shard, by role and then by shard. Those that the role has read to their end only when
+/// asked for `all`.
 pub(crate) fn rows(shards: &[Shard], roles: &[RoleLeases], rates: &Rates, all: bool) -> Vec<Row> {
     let shards: BTreeMap<&str, &Shard> = shards.iter().map(|shard| (shard.shard_id.as_str(), shard)).collect();
     let mut rows = Vec::new();

@@ -46,7 +46,7 @@ pub(super) async fn plan(args: ShardsPlan, settings: &Settings, output: &Output)
     let view = admin.look().await.map_err(|error| undescribed(name, &error))?;
     if view.on_demand {
         return Err(Failure::Usage(format!(
-            "{name} is in on-demand mode, in which Kinesis chooses the number of shards itself: there is nothing to plan"
+            "{name} is in on-demand mode, in which Kinesis chooses the number of shards itself: nothing is to be planned"
         )));
     }
     let traffic = traffic(&args, &KinesisStream::new(client, name), name).await?;
@@ -111,9 +111,9 @@ fn print(report: &Report, plan: &Plan, limits: &Limits, output: &Output) -> Resu
         None => "as given".to_owned(),
     };
     output.line(&format!(
-        "{}: {} shards; {} bytes and {} records a second, {source}",
+        "{}: {}; {} bytes and {} records a second, {source}",
         report.stream,
-        report.shards,
+        counted(report.shards),
         thousands(report.bytes_per_second),
         thousands(report.records_per_second),
     ))?;
@@ -124,8 +124,8 @@ fn print(report: &Report, plan: &Plan, limits: &Limits, output: &Output) -> Resu
         ));
     }
     let change = match plan.target == report.shards {
-        true => format!("keep {} shards", report.shards),
-        false => format!("{} shards are needed", plan.target),
+        true => format!("keep {}", counted(report.shards)),
+        false => format!("{} should do", counted(plan.target)),
     };
     output.line(&format!("{change}: {}", report.reason))?;
     if !plan.steps.is_empty() {
@@ -142,6 +142,10 @@ fn print(report: &Report, plan: &Plan, limits: &Limits, output: &Output) -> Resu
         output.line(&format!("to do it: dial shards scale {} --apply", plan.target))?;
     }
     Ok(())
+}
+
+fn counted(shards: u32) -> String {
+    if shards == 1 { "1 shard".to_owned() } else { format!("{shards} shards") }
 }
 
 /// `4 → 8 → 12`
