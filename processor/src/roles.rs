@@ -29,6 +29,8 @@ pub(crate) struct Shift {
     pub(crate) failover: Duration,
     pub(crate) initial_position: InitialPosition,
     pub(crate) prefetch: PrefetchBudget,
+    /// Whether the roles share what the stream gives: not where it gives without limits.
+    pub(crate) sharing: bool,
     pub(crate) stop_when_drained: bool,
 }
 
@@ -39,7 +41,8 @@ impl Crew {
     /// Makes the workers. Of two roles on one stream the first goes first: the second makes room when it lags.
     pub(crate) fn new(stream: &Arc<dyn StreamClient>, roles: Vec<Role>, shift: &Shift) -> Crew {
         let (first, second) = Sharing::pair();
-        let mut parts = [first, second].into_iter().filter(|_| roles.len() == 2).collect::<Vec<_>>().into_iter();
+        let mut parts =
+            [first, second].into_iter().filter(|_| shift.sharing && roles.len() == 2).collect::<Vec<_>>().into_iter();
         let worker = |role: Role| {
             let config = WorkerConfig {
                 failover: shift.failover,

@@ -23,12 +23,12 @@ const LIST: &str = "Examples:
   dial shards list --metrics http://10.0.0.5:9464/metrics --metrics http://10.0.0.6:9464/metrics
   dial shards list --json | jq 'select(.lag_ms > 60000)'
 
-Lag is the age of the first record after the checkpoint: the oldest one whose effect is not durable yet. To know it the
-command reads one record behind each checkpoint, which costs one of the five reads that a shard gives in a second;
+Lag is the age of the first record after the checkpoint: the oldest one whose effect is not durable yet. To know it the \
+command reads one record behind each checkpoint, which costs one of the five reads that a shard gives in a second; \
 with --quick it does not. The age is by this machine's clock.
 
-Records per second are known to the workers only. They are read from their metrics, twice, --seconds apart: from each
---metrics, else from the worker on this machine, if its metrics are where the settings say. What is not known is
+Records per second are known to the workers only. They are read from their metrics, twice, --seconds apart: from each \
+--metrics, else from the worker on this machine, if its metrics are where the settings say. What is not known is \
 printed as `unknown`.";
 
 const PLAN: &str = "Examples:
@@ -36,21 +36,21 @@ const PLAN: &str = "Examples:
   dial shards plan --aim 40 --seconds 60
   dial shards plan --bytes-per-second 3200000 --records-per-second 2500
 
-The traffic is measured by reading what arrived in the last --seconds (10 unless told otherwise), once, from every open
-shard, at the archive role's pace: at most 1 MB a second of the 2 MB that a shard gives, for about that long. It counts
-records as Kinesis does, an aggregated one once, with their partition keys, and by this machine's clock. A few seconds
-say nothing of peaks: for a stream that breathes, give the peak that CloudWatch shows (IncomingBytes and
+The traffic is measured by reading what arrived in the last --seconds (10 unless told otherwise), once, from every open \
+shard, at the archive role's pace: at most 1 MB a second of the 2 MB that a shard gives, for about that long. It counts \
+records as Kinesis does, an aggregated one once, with their partition keys, and by this machine's clock. A few seconds \
+say nothing of peaks: for a stream that breathes, give the peak that CloudWatch shows (IncomingBytes and \
 IncomingRecords, the sum of a minute divided by 60).
 
-The plan has hysteresis: more shards when they are fuller than 1.4 times the aim, fewer when they are emptier than
+The plan has hysteresis: more shards when they are fuller than 1.4 times the aim, fewer when they are emptier than \
 half of it. Kinesis at most doubles or halves the number in one step, and takes ten steps in 24 hours.";
 
 const SCALE: &str = "Examples:
   dial shards scale 8                      prints the steps, changes nothing
   dial shards scale 8 --apply              takes them, and waits for each
 
-Ctrl-C ends the waiting, not the step that Kinesis is taking; the same command goes on from there. What Kinesis would
-refuse is refused before it is asked: more than its limits, and an eleventh step in 24 hours. For that, the times of
+Ctrl-C ends the waiting, not the step that Kinesis is taking; the same command goes on from there. What Kinesis would \
+refuse is refused before it is asked: more than its limits, and an eleventh step in 24 hours. For that, the times of \
 the steps are kept in the stream's tag `dial.shard-count-calls`; steps that others took are not in it.";
 
 #[derive(Debug, Args)]

@@ -72,6 +72,7 @@ pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
         failover: Duration::from_secs(10),
         initial_position: InitialPosition::TrimHorizon,
         prefetch: PrefetchBudget::default(),
+        sharing: false,
         stop_when_drained: false,
     };
     let shutdown = CancellationToken::new();

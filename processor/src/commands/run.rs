@@ -137,6 +137,7 @@ fn shift(args: &Run, settings: &Settings) -> Shift {
             Initial::Latest => InitialPosition::Latest,
         },
         prefetch: settings.prefetch(),
+        sharing: true,
         stop_when_drained: args.until_drained,
     }
 }
