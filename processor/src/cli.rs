@@ -1,9 +1,13 @@
 //! The command line: what may be typed. Parsed once; nothing looks at raw arguments later.
 
+mod shards;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dial_rules::severity::Severity;
+
+pub(crate) use shards::{Shards, ShardsList, ShardsPlan, ShardsScale};
 
 /// Detections over CloudTrail: on a laptop with nothing installed, or as a fleet on a Kinesis stream.
 #[derive(Debug, Parser)]
@@ -48,6 +52,9 @@ pub(crate) enum Command {
     /// Look at what was found
     #[command(subcommand)]
     Findings(Findings),
+    /// See the stream's shards, and change their number
+    #[command(subcommand)]
+    Shards(Shards),
     /// Check the settings
     #[command(subcommand)]
     Config(Config),
@@ -136,6 +143,9 @@ pub(crate) struct Run {
     /// Stop once everything that is there now has been read
     #[arg(long)]
     pub(crate) until_drained: bool,
+    /// With a stream: serve /metrics, /healthz and /readyz here, instead of where the settings say; `off` for nowhere
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics_listen: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -10,6 +10,7 @@ mod detector;
 mod failure;
 mod inputs;
 mod local;
+mod monitor;
 mod output;
 mod pile;
 mod pipeline;
@@ -17,6 +18,7 @@ mod roles;
 mod rule_files;
 mod scan;
 mod settings;
+mod shards;
 mod stores;
 mod watched;
 
@@ -54,6 +56,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
         Command::Run(args) => commands::run::run(args, &settings, &output).await,
         Command::Rules(command) => commands::rules::run(command, &settings, &output),
         Command::Findings(command) => commands::findings::run(command, &settings, &output).await,
+        Command::Shards(command) => commands::shards::run(command, &settings, &output).await,
         Command::Config(Config::Check) => commands::config::check(&settings, &output),
     }
 }

@@ -1,14 +1,19 @@
 //! `dial.toml`: read once, checked, and handed out in typed parts. Every key can be overridden by an environment
 //! variable: `stream.name` by `DIAL_STREAM__NAME`.
 
+mod metrics;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use dial_ingest::{PrefetchBudget, Read};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
+
+pub(crate) use metrics::{Listen, Metrics};
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "dial.toml";
@@ -23,17 +28,33 @@ pub(crate) struct Settings {
     pub(crate) archive: Archive,
     pub(crate) data: Data,
     pub(crate) rules: Rules,
+    pub(crate) metrics: Metrics,
     pub(crate) log: Log,
 }
 
 /// `[stream]`: the Kinesis stream.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Stream {
     /// Its name; without one `run` works locally.
     pub(crate) name: Option<String>,
     /// Where an application that has no checkpoints yet begins.
     pub(crate) initial_position: Initial,
+    /// How the detect role reads it. The archive role polls: it can wait.
+    pub(crate) read: ReadBy,
+    /// With fan-out, the consumer's name, the same for all workers of one application.
+    pub(crate) consumer: String,
+}
+
+/// `stream.read`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ReadBy {
+    /// By asking, several times a second.
+    #[default]
+    Polling,
+    /// By enhanced fan-out: the stream pushes, at a price.
+    FanOut,
 }
 
 /// `stream.initial_position`.
@@ -55,6 +76,10 @@ pub(crate) struct Worker {
     pub(crate) id: Option<String>,
     /// After so many seconds without a sign of life a worker's shards are taken over.
     pub(crate) failover_seconds: u64,
+    /// The most that a role may have read of all its shards and not yet processed, in MiB.
+    pub(crate) prefetch_mib: u64,
+    /// The same of one shard.
+    pub(crate) shard_prefetch_mib: u64,
 }
 
 /// `[tables]`: DynamoDB.
@@ -105,9 +130,22 @@ pub(crate) struct Log {
     pub(crate) json: bool,
 }
 
+impl Default for Stream {
+    fn default() -> Self {
+        Stream {
+            name: None,
+            initial_position: Initial::default(),
+            read: ReadBy::default(),
+            consumer: "dial-detect".to_owned(),
+        }
+    }
+}
+
 impl Default for Worker {
     fn default() -> Self {
-        Worker { id: None, failover_seconds: 10 }
+        let mib = |bytes: usize| bytes as u64 >> 20;
+        let PrefetchBudget { worker_bytes, shard_bytes, .. } = PrefetchBudget::default();
+        Worker { id: None, failover_seconds: 10, prefetch_mib: mib(worker_bytes), shard_prefetch_mib: mib(shard_bytes) }
     }
 }
 
@@ -169,6 +207,8 @@ impl Settings {
         let wrong = |key, why: &str| Err((key, why.to_owned()));
         for (key, value) in [
             ("worker.failover_seconds", self.worker.failover_seconds),
+            ("worker.prefetch_mib", self.worker.prefetch_mib),
+            ("worker.shard_prefetch_mib", self.worker.shard_prefetch_mib),
             ("archive.flush_mib", self.archive.flush_mib),
             ("archive.flush_seconds", self.archive.flush_seconds),
         ] {
@@ -179,6 +219,10 @@ impl Settings {
         if self.stream.name.as_deref().is_some_and(|text| !is_aws_name(text)) {
             return wrong("stream.name", name);
         }
+        if !is_aws_name(&self.stream.consumer) {
+            return wrong("stream.consumer", name);
+        }
+        self.metrics.check()?;
         if !self.tables.prefix.is_empty() && !is_aws_name(&self.tables.prefix) {
             return wrong("tables.prefix", name);
         }
@@ -201,6 +245,24 @@ impl Settings {
     /// The DynamoDB table of a role's leases.
     pub(crate) fn leases_table(&self, role: &str) -> String {
         format!("{}leases-{role}", self.tables.prefix)
+    }
+
+    /// How the detect role reads the stream.
+    pub(crate) fn detect_read(&self) -> Read {
+        match self.stream.read {
+            ReadBy::Polling => Read::Polling,
+            ReadBy::FanOut => Read::FanOut { consumer_name: self.stream.consumer.clone() },
+        }
+    }
+
+    /// How much a role may read ahead.
+    pub(crate) fn prefetch(&self) -> PrefetchBudget {
+        let bytes = |mib: u64| usize::try_from(mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
+        PrefetchBudget {
+            worker_bytes: bytes(self.worker.prefetch_mib),
+            shard_bytes: bytes(self.worker.shard_prefetch_mib),
+            ..PrefetchBudget::default()
+        }
     }
 
     /// This worker's name: the one that is set, or one that no other worker has.
@@ -252,6 +314,11 @@ mod tests {
             ("[stream]\nname = 7", ["line 2", "string", "name"]),
             ("[stream]\nname = 'x", ["line 2", "", ""]),
             ("[stream]\ninitial_position = 'newest'", ["line 2", "newest", "latest"]),
+            ("[stream]\nread = 'push'", ["line 2", "push", "fan-out"]),
+            ("[stream]\nconsumer = ''", ["stream.consumer", "letters", ""]),
+            ("[worker]\nprefetch_mib = 0", ["worker.prefetch_mib", "at least 1", ""]),
+            ("[metrics]\nlisten = '0.0.0.0:9464'", ["line 2", "metrics.listen", "metrics.token"]),
+            ("[metrics]\ntoken = 'abc'", ["line 2", "metrics.token", "env:NAME"]),
             ("[stream]\nname = 'a b'", ["stream.name", "letters", ""]),
             ("[worker]\nfailover_seconds = 0", ["worker.failover_seconds", "at least 1", ""]),
         ] {

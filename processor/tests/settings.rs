@@ -81,6 +81,8 @@ fn a_value_that_is_out_of_range_is_refused() {
     for (key, value, words) in [
         ("DIAL_STREAM__NAME", "a b", "`stream.name`"),
         ("DIAL_WORKER__FAILOVER_SECONDS", "0", "`worker.failover_seconds`"),
+        ("DIAL_WORKER__SHARD_PREFETCH_MIB", "0", "`worker.shard_prefetch_mib`"),
+        ("DIAL_METRICS__LISTEN", "0.0.0.0:9000", "`metrics.token`"),
         ("DIAL_ARCHIVE__FLUSH_SECONDS", "0", "`archive.flush_seconds`"),
         ("DIAL_TABLES__PREFIX", "a/b", "`tables.prefix`"),
     ] {
@@ -111,7 +113,12 @@ fn the_environment_overrides_the_file() {
         .dial(["config", "check"])
         .env("DIAL_STREAM__NAME", "from-environment")
         .env("DIAL_STREAM__INITIAL_POSITION", "latest")
+        .env("DIAL_STREAM__READ", "fan-out")
+        .env("DIAL_STREAM__CONSUMER", "watch")
         .env("DIAL_WORKER__FAILOVER_SECONDS", "30")
+        .env("DIAL_WORKER__PREFETCH_MIB", "32")
+        .env("DIAL_METRICS__LISTEN", "0.0.0.0:9000")
+        .env("DIAL_METRICS__TOKEN", "file:/run/secrets/metrics")
         .env("DIAL_ARCHIVE__RAW", "false")
         .env("DIAL_ARCHIVE__LOCATION", "s3://bucket/a")
         .env("DIAL_TABLES__PREFIX", "team-")
@@ -120,8 +127,12 @@ fn the_environment_overrides_the_file() {
         .run();
     let words = ["follows the stream from-environment"];
     let settings = settings(ended.expect(0, &words));
-    assert_eq!(settings["stream"], json!({"name": "from-environment", "initial_position": "latest"}));
-    assert_eq!(settings["worker"], json!({"id": "w", "failover_seconds": 30}));
+    let stream =
+        json!({"name": "from-environment", "initial_position": "latest", "read": "fan-out", "consumer": "watch"});
+    assert_eq!(settings["stream"], stream);
+    let worker = json!({"id": "w", "failover_seconds": 30, "prefetch_mib": 32, "shard_prefetch_mib": 16});
+    assert_eq!(settings["worker"], worker);
+    assert_eq!(settings["metrics"], json!({"listen": "0.0.0.0:9000", "token": "file:/run/secrets/metrics"}));
     assert_eq!(
         (&settings["archive"]["raw"], &settings["archive"]["location"]),
         (&json!(false), &json!("s3://bucket/a"))

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use dial_ingest::memory::{MemoryLeases, MemoryStream};
-use dial_ingest::{InitialPosition, PollPace};
+use dial_ingest::{InitialPosition, PollPace, PrefetchBudget, Read, StreamClient};
 use dial_rules::finding::Finding;
 use dial_rules::severity::Severity;
 use dial_sinks::sqlite::SqliteFindingStore;
@@ -21,7 +21,7 @@ use crate::demo::{ACCOUNTS, SimulatedEvent, day};
 use crate::detector::{Counts, Detect};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note, thousands};
-use crate::roles::{self, Role, Shift};
+use crate::roles::{self, Crew, Role, Shift};
 use crate::{rule_files, settings, stores};
 
 /// The day that is played: 3 March 2026, a Tuesday. Always the same, so that its findings are.
@@ -52,21 +52,36 @@ pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
     let archived = archive.records();
     let leases = || Arc::new(MemoryLeases::default());
     let roles = vec![
-        Role { name: "detect", leases: leases(), processors: Arc::new(detect), pace: PollPace::EAGER },
-        Role { name: "archive", leases: leases(), processors: Arc::new(archive), pace: PollPace::GENTLE },
+        Role {
+            name: "detect",
+            leases: leases(),
+            processors: Arc::new(detect),
+            read: Read::Polling,
+            pace: PollPace::EAGER,
+        },
+        Role {
+            name: "archive",
+            leases: leases(),
+            processors: Arc::new(archive),
+            read: Read::Polling,
+            pace: PollPace::GENTLE,
+        },
     ];
     let shift = Shift {
         worker_id: "demo".to_owned(),
         failover: Duration::from_secs(10),
         initial_position: InitialPosition::TrimHorizon,
+        prefetch: PrefetchBudget::default(),
+        sharing: false,
         stop_when_drained: false,
     };
     let shutdown = CancellationToken::new();
     let total = events.len() as u64;
     let player = tokio::spawn(play(events, stream.clone(), Duration::from_secs(args.seconds)));
     let watcher = tokio::spawn(stop_when_read(player, counts.clone(), archived, total, shutdown.clone()));
+    let crew = Crew::new(&(stream as Arc<dyn StreamClient>), roles, &shift);
     let show = Show { bar: progress_bar(total), counts: counts.clone() };
-    let (ran, shown) = tokio::join!(roles::run(stream, roles, &shift, shutdown), show.until_end(arriving, output));
+    let (ran, shown) = tokio::join!(roles::run(crew, shutdown), show.until_end(arriving, output));
     watcher.abort();
     ran?;
     conclude(&args, &counts, &shown?, output)

@@ -6,3 +6,4 @@ pub(crate) mod findings;
 pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod scan;
+pub(crate) mod shards;

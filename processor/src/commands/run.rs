@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dial_ingest::dynamodb::DynamoLeases;
 use dial_ingest::kinesis::KinesisStream;
-use dial_ingest::{InitialPosition, PollPace};
+use dial_ingest::{InitialPosition, PollPace, Read, StreamClient};
 use dial_rules::finding::Finding;
 use dial_rules::ruleset::RuleSet;
 use dial_sinks::dynamodb::{DynamoFindingStore, create_table};
@@ -19,8 +19,9 @@ use crate::cli::{Role as RoleName, Run};
 use crate::detector::{Counts, Detect};
 use crate::failure::{Failure, Outcome, Result};
 use crate::local;
+use crate::monitor::{Listener, Monitor};
 use crate::output::Output;
-use crate::roles::{self, Role, Shift};
+use crate::roles::{self, Crew, Role, Shift};
 use crate::rule_files;
 use crate::settings::{Initial, Settings};
 use crate::stores;
@@ -40,7 +41,7 @@ pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Resu
 }
 
 /// SIGTERM and Ctrl-C end the work cleanly; a second one ends the program.
-fn cancel_on_signal(shutdown: CancellationToken) -> Result<()> {
+pub(crate) fn cancel_on_signal(shutdown: CancellationToken) -> Result<()> {
     let fail = |error| Failure::outside("signals", error);
     let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
@@ -68,6 +69,7 @@ async fn follow_stream(
     output: &Output,
     shutdown: CancellationToken,
 ) -> Result<Outcome> {
+    let listener = listener(args, settings).await?;
     let config = aws::config().await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let (news, arriving) = mpsc::unbounded_channel();
@@ -82,6 +84,7 @@ async fn follow_stream(
             name: "detect",
             leases: lease_table("detect"),
             processors: Arc::new(detect),
+            read: settings.detect_read(),
             pace: PollPace::EAGER,
         });
     } else {
@@ -93,15 +96,31 @@ async fn follow_stream(
             name: "archive",
             leases: lease_table("archive"),
             processors: Arc::new(archive),
+            read: Read::Polling,
             pace: PollPace::GENTLE,
         });
     }
     let shift = shift(args, settings);
     tracing::info!(stream, worker = shift.worker_id, "following the stream");
-    let client = Arc::new(KinesisStream::new(aws_sdk_kinesis::Client::new(&config), stream));
-    let (ran, shown) = tokio::join!(roles::run(client, running, &shift, shutdown), show(arriving, output));
+    let client: Arc<dyn StreamClient> = Arc::new(KinesisStream::new(aws_sdk_kinesis::Client::new(&config), stream));
+    let crew = Crew::new(&client, running, &shift);
+    let monitor = Monitor::new(shift.worker_id, crew.monitors(), counts.clone(), shutdown.clone());
+    let serving = listener.map(|listener| listener.serve(Arc::new(monitor)));
+    let (ran, shown) = tokio::join!(roles::run(crew, shutdown), show(arriving, output));
+    if let Some(serving) = serving {
+        serving.abort();
+    }
     counts.log();
     ran.and(shown).map(|()| Outcome::Fine)
+}
+
+/// Takes the port for the metrics before anything else is begun.
+async fn listener(args: &Run, settings: &Settings) -> Result<Option<Listener>> {
+    let mut metrics = settings.metrics.clone();
+    if let Some(listen) = &args.metrics_listen {
+        metrics.listen.clone_from(listen);
+    }
+    Listener::open(&metrics).await
 }
 
 /// Whether this worker has that role.
@@ -117,6 +136,8 @@ fn shift(args: &Run, settings: &Settings) -> Shift {
             Initial::TrimHorizon => InitialPosition::TrimHorizon,
             Initial::Latest => InitialPosition::Latest,
         },
+        prefetch: settings.prefetch(),
+        sharing: true,
         stop_when_drained: args.until_drained,
     }
 }

@@ -1,0 +1,73 @@
+//! What a running worker tells others of itself, over HTTP: metrics, whether it lives, whether it is ready.
+
+pub(crate) mod exposition;
+mod listener;
+pub(crate) mod metrics;
+mod snapshot;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dial_ingest::health::HealthMonitor;
+use dial_ingest::progress::WorkerProgress;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::detector::Counts;
+pub(crate) use listener::Listener;
+use snapshot::{Done, RoleSnapshot, Snapshot};
+
+/// Handles on one role at work.
+pub(crate) struct RoleMonitor {
+    pub(crate) name: &'static str,
+    pub(crate) health: HealthMonitor,
+    pub(crate) progress: watch::Receiver<WorkerProgress>,
+}
+
+/// Handles on a worker.
+pub(crate) struct Monitor {
+    worker_id: String,
+    started: Instant,
+    started_epoch: f64,
+    roles: Vec<RoleMonitor>,
+    counts: Arc<Counts>,
+    shutdown: CancellationToken,
+}
+
+impl Monitor {
+    /// Of the worker that has just been started.
+    pub(crate) fn new(
+        worker_id: String,
+        roles: Vec<RoleMonitor>,
+        counts: Arc<Counts>,
+        shutdown: CancellationToken,
+    ) -> Monitor {
+        let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Monitor { worker_id, started: Instant::now(), started_epoch: epoch.as_secs_f64(), roles, counts, shutdown }
+    }
+
+    /// The worker as it is now.
+    fn look(&self) -> Snapshot {
+        let look = |role: &RoleMonitor| RoleSnapshot {
+            name: role.name,
+            health: role.health.look(),
+            progress: role.progress.borrow().clone(),
+        };
+        Snapshot {
+            worker_id: self.worker_id.clone(),
+            started: self.started,
+            started_epoch: self.started_epoch,
+            stopping: self.shutdown.is_cancelled(),
+            roles: self.roles.iter().map(look).collect(),
+            done: Done {
+                events: self.counts.events.load(Ordering::Relaxed),
+                dead_letters: self.counts.dead_letters.load(Ordering::Relaxed),
+                new_findings: self.counts.new_findings.load(Ordering::Relaxed),
+            },
+            // After the looks, so that no time in them lies ahead.
+            now: Instant::now(),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! `[metrics]`: where a worker tells what it does, and to whom.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a worker listens unless told otherwise: the port that exporters of Prometheus' metrics commonly use.
+pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:9464";
+
+/// `[metrics]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Metrics {
+    /// `auto`, `off`, or an address and port.
+    pub(crate) listen: String,
+    /// Where the token lies that must come with every request: `env:NAME` or `file:PATH`. Never the token itself.
+    pub(crate) token: Option<String>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics { listen: "auto".to_owned(), token: None }
+    }
+}
+
+/// What `metrics.listen` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listen {
+    /// Nowhere.
+    Off,
+    /// At the default address if nobody else does; several workers on one machine are no mistake.
+    IfFree(SocketAddr),
+    /// Here, or the worker does not start.
+    At(SocketAddr),
+}
+
+impl Metrics {
+    /// What `listen` says.
+    ///
+    /// # Errors
+    /// What to write instead, to follow the key's name.
+    pub(crate) fn listen(&self) -> Result<Listen, String> {
+        let parse = |text: &str| {
+            text.parse::<SocketAddr>().map_err(|_| {
+                format!("is {text:?}: write `auto`, `off`, or an address with its port such as {DEFAULT_ADDRESS}")
+            })
+        };
+        match self.listen.as_str() {
+            "off" => Ok(Listen::Off),
+            "auto" => Ok(Listen::IfFree(parse(DEFAULT_ADDRESS)?)),
+            text => Ok(Listen::At(parse(text)?)),
+        }
+    }
+
+    /// The first key that cannot be used, and why.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
+        let listen = self.listen().map_err(|wrong| ("metrics.listen", wrong))?;
+        if let Some(token) = &self.token {
+            TokenPlace::parse(token).map_err(|wrong| ("metrics.token", wrong))?;
+        }
+        match listen {
+            Listen::At(address) if !address.ip().is_loopback() && self.token.is_none() => Err((
+                "metrics.listen",
+                format!(
+                    "is {address}, which other machines can reach: have them authenticate by setting `metrics.token` \
+                     to `env:NAME` or `file:PATH`, or listen on {DEFAULT_ADDRESS}"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The token, from where it lies.
+    ///
+    /// # Errors
+    /// Says which place holds none. Never says what a place holds.
+    pub(crate) fn read_token(&self) -> Result<Option<String>, String> {
+        let Some(place) = &self.token else { return Ok(None) };
+        let text = match TokenPlace::parse(place).map_err(|wrong| format!("`metrics.token` {wrong}"))? {
+            TokenPlace::Variable(name) => std::env::var(&name)
+                .map_err(|_| format!("`metrics.token` names the environment variable {name}, which is not set"))?,
+            TokenPlace::File(path) => fs::read_to_string(&path).map_err(|error| {
+                format!("`metrics.token` names the file {}, which cannot be read: {error}", path.display())
+            })?,
+        };
+        match text.trim() {
+            "" => Err(format!("`metrics.token` names {place}, where there is nothing: put a long random token there")),
+            token => Ok(Some(token.to_owned())),
+        }
+    }
+}
+
+/// Where a token lies.
+#[derive(Debug, PartialEq, Eq)]
+enum TokenPlace {
+    Variable(String),
+    File(PathBuf),
+}
+
+impl TokenPlace {
+    fn parse(text: &str) -> Result<TokenPlace, String> {
+        match text.split_once(':') {
+            // Variables of that prefix are settings, and an unknown setting is a mistake.
+            Some(("env", name)) if name.starts_with("DIAL_") => Err(format!(
+                "names the variable {name}, but those that begin with DIAL_ are settings: use another name"
+            )),
+            Some(("env", name)) if !name.is_empty() => Ok(TokenPlace::Variable(name.to_owned())),
+            Some(("file", path)) if !path.is_empty() => Ok(TokenPlace::File(PathBuf::from(path))),
+            // It may be the token itself, which is not repeated.
+            _ => Err("is no place of a token: write `env:NAME` or `file:PATH`, and the token there".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics(listen: &str, token: Option<&str>) -> Metrics {
+        Metrics { listen: listen.to_owned(), token: token.map(str::to_owned) }
+    }
+
+    #[test]
+    fn only_loopback_goes_without_a_token() {
+        for (listen, token, fine) in [
+            ("auto", None, true),
+            ("off", None, true),
+            ("127.0.0.1:0", None, true),
+            ("[::1]:9464", None, true),
+            ("0.0.0.0:9464", None, false),
+            ("[::]:9464", None, false),
+            ("192.0.2.1:9464", None, false),
+            ("0.0.0.0:9464", Some("env:METRICS_TOKEN"), true),
+            ("localhost:9464", None, false),
+            ("9464", None, false),
+            ("", None, false),
+        ] {
+            assert_eq!(metrics(listen, token).check().is_ok(), fine, "{listen} {token:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_named_by_its_place_and_never_repeated() {
+        let (key, error) = metrics("auto", Some("s3cr3t-of-mine")).check().unwrap_err();
+        assert_eq!(key, "metrics.token");
+        assert!(!error.contains("s3cr3t") && error.contains("env:NAME"), "{error}");
+        let (_, error) = metrics("auto", Some("env:DIAL_TOKEN")).check().unwrap_err();
+        assert!(error.contains("DIAL_TOKEN"), "{error}");
+    }
+
+    #[test]
+    fn the_token_is_read_from_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let from_file = metrics("auto", Some(&format!("file:{}", path.display())));
+        assert!(from_file.read_token().unwrap_err().contains("cannot be read"));
+        fs::write(&path, "\n").unwrap();
+        assert!(from_file.read_token().unwrap_err().contains("there is nothing"));
+        fs::write(&path, "abc\n").unwrap();
+        assert_eq!(from_file.read_token().unwrap().as_deref(), Some("abc"));
+        let missing = metrics("auto", Some("env:NO_SUCH_VARIABLE_OF_DIAL"));
+        assert!(missing.read_token().unwrap_err().contains("not set"));
+        assert_eq!(metrics("auto", None).read_token(), Ok(None));
+    }
+}
