@@ -151,6 +151,14 @@ pub(crate) enum Rules {
         after_help = "Examples:\n  dial rules list\n  dial rules list --json | jq -r 'select(.severity == \"high\") .title'"
     )]
     List(RulePaths),
+    /// Derive the EventBridge event patterns that forward what rules need
+    #[command(after_help = "Examples:
+  dial rules patterns
+  dial rules patterns --rules my-rules/ --json | jq -c '.patterns[] | .pattern'
+
+A pattern marked read-only needs an EventBridge rule in the state ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS. Rules
+that may match any event are named on standard error; patterns named `everything` are for them alone.")]
+    Patterns(RuleArgs),
 }
 
 #[derive(Debug, Args)]

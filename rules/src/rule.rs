@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::event::EventKind;
 use crate::fields::Fields;
+use crate::requirement::Requirement;
 use crate::severity::Severity;
 
 /// A Sigma detection rule for `product: aws`. It matches one event.
@@ -42,6 +43,8 @@ pub struct Rule {
     pub line: usize,
     /// `logsource.service`; a rule without one looks at events of every kind.
     pub service: Option<String>,
+    /// What an event must have before the rule can match it.
+    pub(crate) requirement: Requirement,
     pub(crate) conditions: Vec<ConditionExpr>,
     detections: HashMap<String, CompiledDetection>,
 }
@@ -80,6 +83,7 @@ impl Rule {
             file: file.to_owned(),
             line,
             service: parsed.logsource.service.clone(),
+            requirement: Requirement::of(parsed),
             conditions,
             detections,
         })

@@ -1,6 +1,7 @@
-//! `dial rules check`, `test` and `list`.
+//! `dial rules check`, `test` and `list`; the others have files of their own.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use comfy_table::Cell;
 use dial_rules::rule::Rule;
@@ -8,25 +9,31 @@ use dial_rules::rule_test::{self, Outcome as TestOutcome, RuleTest};
 use dial_rules::ruleset::{Loaded, Problem, RuleFile, RuleSet};
 use serde_json::json;
 
-use crate::cli::{RulePaths, Rules};
+use crate::cli::{RuleArgs, RulePaths, Rules};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note, plain, severity_cell};
 use crate::rule_files;
 use crate::settings::Settings;
 
 pub(crate) fn run(command: Rules, settings: &Settings, output: &Output) -> Result<Outcome> {
-    let (Rules::Check(RulePaths { paths }) | Rules::Test(RulePaths { paths }) | Rules::List(RulePaths { paths })) =
-        &command;
-    let paths = if paths.is_empty() { &settings.rules.paths } else { paths };
-    let (files, tests) = rule_files::read(paths)?;
+    match command {
+        Rules::Check(RulePaths { paths }) => {
+            read(&paths, settings).and_then(|(files, tests)| check(&files, &tests, output))
+        }
+        Rules::Test(RulePaths { paths }) => {
+            read(&paths, settings).and_then(|(files, tests)| test(&files, &tests, output))
+        }
+        Rules::List(RulePaths { paths }) => read(&paths, settings).and_then(|(files, _)| list(&files, output)),
+        Rules::Patterns(RuleArgs { rules }) => super::patterns::run(&rules, settings, output),
+    }
+}
+
+fn read(paths: &[PathBuf], settings: &Settings) -> Result<(Vec<RuleFile>, Vec<RuleFile>)> {
+    let (files, tests) = rule_files::read(if paths.is_empty() { &settings.rules.paths } else { paths })?;
     if files.is_empty() {
         return Err(Failure::Usage("there are no .yml files with rules there".to_owned()));
     }
-    match command {
-        Rules::Check(_) => check(&files, &tests, output),
-        Rules::Test(_) => test(&files, &tests, output),
-        Rules::List(_) => list(&files, output),
-    }
+    Ok((files, tests))
 }
 
 fn check(files: &[RuleFile], tests: &[RuleFile], output: &Output) -> Result<Outcome> {
