@@ -71,11 +71,27 @@ impl Patterns {
         Patterns { patterns, everything: ids(&wanted.everything), never: never.collect() }
     }
 
+    /// The patterns, ready to be evaluated.
+    pub fn forwarding(&self) -> Forwarding {
+        let parsed = |pattern: &Pattern| Some((pattern.read_only, EventPattern::parse(&pattern.pattern).ok()?));
+        Forwarding(self.patterns.iter().filter_map(parsed).collect())
+    }
+
+    /// Whether EventBridge forwards an event, envelope and all, by one of the patterns.
+    pub fn forwards(&self, envelope: &Value) -> bool {
+        self.forwarding().forwards(envelope)
+    }
+}
+
+/// Patterns, each with whether it is for read-only calls too, to be evaluated on many events.
+#[derive(Debug, Clone)]
+pub struct Forwarding(Vec<(bool, EventPattern)>);
+
+impl Forwarding {
     /// Whether EventBridge forwards an event, envelope and all, by one of the patterns.
     pub fn forwards(&self, envelope: &Value) -> bool {
         let withheld = is_withheld(envelope);
-        let accepts = |pattern: &Value| EventPattern::parse(pattern).is_ok_and(|pattern| pattern.matches(envelope));
-        self.patterns.iter().any(|pattern| (pattern.read_only || !withheld) && accepts(&pattern.pattern))
+        self.0.iter().any(|(read_only, pattern)| (*read_only || !withheld) && pattern.matches(envelope))
     }
 }
 
