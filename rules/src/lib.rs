@@ -9,6 +9,7 @@ pub mod dead_letter;
 pub mod decode;
 pub mod event;
 pub mod event_pattern;
+pub mod explain;
 mod fields;
 pub mod finding;
 mod frame;

@@ -95,21 +95,25 @@ impl Forwarding {
     }
 }
 
-/// The envelope in which EventBridge would deliver a CloudTrail record:
-/// <https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-cloudtrail.html>.
-pub fn envelope(record: &Value) -> Value {
-    let text = |name: &str| record[name].as_str().unwrap_or_default();
-    let detail_type = match text("eventType") {
-        "AwsConsoleSignIn" => "AWS Console Sign In via CloudTrail",
-        "AwsServiceEvent" => "AWS Service Event via CloudTrail",
-        "AwsConsoleAction" => "AWS Console Action via CloudTrail",
-        _ => "AWS API Call via CloudTrail",
+/// The envelope in which EventBridge would deliver a CloudTrail record, or a finding of GuardDuty or Security Hub; an
+/// envelope is returned as it is. <https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-cloudtrail.html>
+pub fn envelope(event: &Value) -> Value {
+    let text = |name: &str| event[name].as_str().unwrap_or_default();
+    let is_record = ["eventSource", "eventName", "eventID"].iter().any(|name| event.get(name).is_some());
+    let (source, detail_type, detail) = match text("eventType") {
+        _ if event.get("detail-type").is_some() => return event.clone(),
+        _ if !is_record && event.get("schemaVersion").is_some() => ("guardduty", "GuardDuty Finding", event.clone()),
+        _ if !is_record => ("securityhub", "Security Hub Findings - Imported", json!({"findings": [event]})),
+        "AwsConsoleSignIn" => ("", "AWS Console Sign In via CloudTrail", event.clone()),
+        "AwsServiceEvent" => ("", "AWS Service Event via CloudTrail", event.clone()),
+        "AwsConsoleAction" => ("", "AWS Console Action via CloudTrail", event.clone()),
+        _ => ("", "AWS API Call via CloudTrail", event.clone()),
     };
     let service = text("eventSource").split('.').next().unwrap_or_default();
     json!({
-        "version": "0", "id": record["eventID"], "detail-type": detail_type, "source": format!("aws.{service}"),
-        "account": record["recipientAccountId"], "time": record["eventTime"], "region": record["awsRegion"],
-        "resources": [], "detail": record,
+        "version": "0", "id": event["eventID"], "detail-type": detail_type, "source": format!("aws.{source}{service}"),
+        "account": event["recipientAccountId"], "time": event["eventTime"], "region": event["awsRegion"],
+        "resources": [], "detail": detail,
     })
 }
 

@@ -54,7 +54,7 @@ fn operators_are_kept() {
         ("eventName|endswith: [Policy, '*Acl']", json!([{"suffix": is("Acl")}, {"suffix": is("Policy")}])),
         ("eventName: 'Put*Policy'", json!([{"wildcard": "Put*Policy"}])),
         ("eventName|contains: 'AccessKey'", json!([{"wildcard": "*AccessKey*"}])),
-        ("eventName: 'Put?ucketA*'", json!([{"prefix": is("Put")}])),
+        ("eventName: 'Put?ucket*'", json!([{"prefix": is("Put")}])),
         ("eventName|re: '^Put.+Policy$'", json!([{"wildcard": "Put*Policy"}])),
         ("eventName|cased: PutX", json!(["PutX"])),
         ("eventName: [PutA, 'Put*', PutB]", json!([{"prefix": is("Put")}])),
