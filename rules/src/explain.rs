@@ -65,7 +65,7 @@ fn of_condition(trace: &ConditionTrace, written: &ConditionExpr, rule: &Rule) ->
         }
         (ConditionTrace::Quantified { matched, got, branches, .. }, written) => {
             let part = |branch: &SelectionBranch| of_selection(&branch.name, branch.matched, &branch.detection, rule);
-            let condition = format!("{written}, of which {got} of {}", branches.len());
+            let condition = format!("{written} ({got} of {} do)", branches.len());
             group(*matched, condition, branches.iter().map(part).collect())
         }
         (trace, written) => group(trace.matched(), written.to_string(), Vec::new()),
@@ -116,7 +116,7 @@ fn of_detection(trace: &DetectionTrace, written: Option<&Detection>) -> Explanat
                 let inner = of_detection(&member.detection, body);
                 group(member.matched, format!("{field}[{}]", member.index), vec![inner])
             };
-            let condition = format!("{field}[{quantifier}], of which {matched_count} of {member_count}");
+            let condition = format!("{field}[{quantifier}] ({matched_count} of {member_count} do)");
             group(*matched, condition, members.iter().map(part).collect())
         }
         DetectionTrace::Conditional { matched, .. } => group(*matched, "a condition of its own".to_owned(), Vec::new()),
@@ -198,7 +198,7 @@ mod tests {
                 "- t",
                 r#"  + logsource.service: cloudtrail = "cloudtrail""#,
                 "  - all of these",
-                "    - all of s_*, of which 1 of 2",
+                "    - all of s_* (1 of 2 do)",
                 "      - s_a",
                 r#"        + eventName|startswith: create, delete = "CreateUser""#,
                 r#"        - eventSource: x.* = "iam.amazonaws.com" (the value is another)"#,
