@@ -132,7 +132,7 @@ fn no_event_that_a_rule_of_a_common_shape_matches_fails_the_patterns() {
     let texts = shapes().text;
     let narrow = texts.split_inclusive("---\n").enumerate().filter(|(at, _)| !hides(&format!("shape-{at}")));
     let narrow = RuleFile { name: "narrow.yml".into(), text: narrow.map(|(_, text)| text).collect() };
-    let (derived, by_rule) = check(&[narrow.clone()]);
+    let (derived, by_rule) = check(std::slice::from_ref(&narrow));
     let seldom = |id: &String| by_rule.get(id).copied().unwrap_or(0) < 20;
     let unseen: Vec<_> = load(&[narrow]).rules().iter().map(|rule| rule.id.clone()).filter(seldom).collect();
     assert!(unseen.is_empty(), "no events for {unseen:?}");

@@ -102,7 +102,7 @@ impl Wanted {
     }
 
     fn add_fields(&mut self, read_only: bool, clause: Clause, rule: usize) {
-        let same = self.fields.iter_mut().find(|(reads, other, _)| (*reads, &*other) == (read_only, &clause));
+        let same = self.fields.iter_mut().find(|(reads, other, _)| *reads == read_only && *other == clause);
         match same {
             Some((_, _, rules)) => drop(rules.insert(rule)),
             None => self.fields.push((read_only, clause, Rules::from([rule]))),
