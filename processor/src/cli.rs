@@ -157,10 +157,34 @@ pub(crate) enum Rules {
     #[command(after_help = "Examples:\n  dial rules test\n  dial rules test my-rules/")]
     Test(RulePaths),
     /// List rules with severity, service and techniques
-    #[command(
-        after_help = "Examples:\n  dial rules list\n  dial rules list --json | jq -r 'select(.severity == \"high\") .title'"
-    )]
-    List(RulePaths),
+    #[command(after_help = "Examples:
+  dial rules list
+  dial rules list --level high --technique T1098      and its sub-techniques
+  dial rules list --tag persistence --status stable my-rules/
+  dial rules list --json | jq -r 'select(.severity == \"high\") .title'")]
+    List(RuleList),
+    /// Show condition by condition why a rule matches events, or why not
+    #[command(after_help = "Examples:
+  dial rules explain 03b5938b --event event.json
+  zcat a.json.gz | dial rules explain 03b5938b --event - --rules my-rules/
+
+An id may be shortened. All conditions are evaluated, and all events of the file.")]
+    Explain(RuleExplain),
+    /// Show which ATT&CK tactics and techniques rules cover
+    #[command(after_help = "Examples:
+  dial rules coverage
+  dial rules coverage my-rules/ --navigator > layer.json     a layer for ATT&CK Navigator
+
+The pairs of tactics and techniques are those of the rules' tags; a rule of several tactics counts under each.")]
+    Coverage(RuleCoverage),
+    /// Derive the EventBridge event patterns that forward what rules need
+    #[command(after_help = "Examples:
+  dial rules patterns
+  dial rules patterns --rules my-rules/ --json | jq -c '.patterns[] | .pattern'
+
+A pattern marked read-only needs an EventBridge rule in the state ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS. Rules
+that may match any event are named on standard error; patterns named `everything` are for them alone.")]
+    Patterns(RuleArgs),
 }
 
 #[derive(Debug, Args)]
@@ -168,6 +192,48 @@ pub(crate) struct RulePaths {
     /// Files or folders; the built-in packs unless told otherwise
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuleList {
+    #[command(flatten)]
+    pub(crate) paths: RulePaths,
+    /// Of this level and above
+    #[arg(long, value_name = "LEVEL", default_value = "informational")]
+    pub(crate) level: Severity,
+    /// With this tag: attack.persistence, or only persistence
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
+    /// For this ATT&CK technique or a sub-technique of it
+    #[arg(long, value_name = "ID")]
+    pub(crate) technique: Option<String>,
+    /// For events of this kind: cloudtrail, guardduty or securityhub
+    #[arg(long, value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
+    /// Of this status: stable, test, experimental, deprecated or unsupported
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuleExplain {
+    /// The rule's id, or what it begins with
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// A file with the event, in any form that `dial scan` reads; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) event: PathBuf,
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuleCoverage {
+    #[command(flatten)]
+    pub(crate) paths: RulePaths,
+    /// Print a layer for ATT&CK Navigator
+    #[arg(long)]
+    pub(crate) navigator: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -72,6 +72,15 @@ impl Output {
         ))
     }
 
+    /// A word in green for what holds, in red for what does not.
+    pub(crate) fn verdict(&self, word: &str, holds: bool) -> String {
+        match (self.color, holds) {
+            (false, _) => word.to_owned(),
+            (true, true) => format!("\x1b[32m{word}\x1b[0m"),
+            (true, false) => format!("\x1b[31m{word}\x1b[0m"),
+        }
+    }
+
     fn paint(&self, text: &str, severity: Severity) -> String {
         if !self.color {
             return text.to_owned();

@@ -1,11 +1,11 @@
-//! Which rules can match an event at all. A rule's conditions are reduced to what they need of `eventName` and
-//! `eventSource`; only rules whose need an event meets are evaluated on it. The index may pass too much, never too
-//! little: whatever it does not understand needs nothing.
+//! Which rules can match an event at all. Of what a rule requires, its `eventName` and `eventSource` are looked at; only
+//! rules whose need an event meets are evaluated on it. The index may pass too much, never too little.
 
 use std::collections::{BTreeSet, HashMap};
 
 use rsigma_eval::matcher::ascii_lowercase_cow;
-use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Modifier, Quantifier, SigmaRule, SigmaValue};
+
+use crate::requirement::{Clause, NAME, Op, Requirement, SOURCE, fold};
 
 /// Lower-cased values, one of which a member must have; `None` when any will do.
 type OneOf = Option<BTreeSet<String>>;
@@ -18,90 +18,19 @@ pub(crate) struct Need {
 }
 
 impl Need {
-    /// What all conditions of a rule, of which one must hold, need in common.
-    pub(crate) fn of(rule: &SigmaRule) -> Need {
-        let named = &rule.detection.named;
-        any(rule.detection.conditions.iter().map(|condition| of_condition(condition, named)))
+    /// What all clauses, of which one must hold, need in common.
+    pub(crate) fn of(requirement: &Requirement) -> Need {
+        Need { names: values(requirement, NAME), sources: values(requirement, SOURCE) }
     }
 }
 
-fn of_condition(condition: &ConditionExpr, named: &HashMap<String, Detection>) -> Need {
-    match condition {
-        ConditionExpr::And(parts) => all(parts.iter().map(|part| of_condition(part, named))),
-        ConditionExpr::Or(parts) => any(parts.iter().map(|part| of_condition(part, named))),
-        ConditionExpr::Not(_) => Need::default(),
-        ConditionExpr::Identifier(name) => named.get(name).map(of_detection).unwrap_or_default(),
-        ConditionExpr::Selector { quantifier, pattern } => {
-            let chosen: Vec<Need> = named
-                .iter()
-                .filter(|(name, _)| pattern.matches_detection_name(name))
-                .map(|(_, detection)| of_detection(detection))
-                .collect();
-            match quantifier {
-                _ if chosen.is_empty() => Need::default(),
-                Quantifier::All => all(chosen.into_iter()),
-                Quantifier::Any => any(chosen.into_iter()),
-                Quantifier::Count(0) => Need::default(),
-                Quantifier::Count(_) => any(chosen.into_iter()),
-            }
-        }
-    }
-}
-
-fn of_detection(detection: &Detection) -> Need {
-    match detection {
-        Detection::AllOf(items) => all(items.iter().map(of_item)),
-        Detection::And(parts) => all(parts.iter().map(of_detection)),
-        Detection::AnyOf(parts) => any(parts.iter().map(of_detection)),
-        Detection::Keywords(_) | Detection::ArrayMatch { .. } | Detection::Conditional { .. } => Need::default(),
-    }
-}
-
-fn of_item(item: &DetectionItem) -> Need {
-    let plain = item.field.modifiers.iter().all(|modifier| matches!(modifier, Modifier::Cased));
-    let values: Option<BTreeSet<String>> = item.values.iter().map(exact).collect();
-    match (item.field.name.as_deref(), values) {
-        (Some("eventName"), Some(values)) if plain && !values.is_empty() => Need { names: Some(values), sources: None },
-        (Some("eventSource"), Some(values)) if plain && !values.is_empty() => {
-            Need { names: None, sources: Some(values) }
-        }
-        _ => Need::default(),
-    }
-}
-
-/// The only text that a value matches, lower-cased; `None` when it has wildcards or is no text.
-fn exact(value: &SigmaValue) -> Option<String> {
-    match value {
-        SigmaValue::String(text) if text.is_plain() => text.as_plain().map(|text| fold(&text)),
-        _ => None,
-    }
-}
-
-/// Both sides of a comparison are folded as rsigma folds them: simple Unicode lower case.
-fn fold(text: &str) -> String {
-    text.to_lowercase()
-}
-
-fn all(needs: impl Iterator<Item = Need>) -> Need {
-    needs.fold(Need::default(), |a, b| Need { names: both(a.names, b.names), sources: both(a.sources, b.sources) })
-}
-
-fn any(mut needs: impl Iterator<Item = Need>) -> Need {
-    let Some(first) = needs.next() else {
-        return Need::default();
+fn values(requirement: &Requirement, field: &str) -> OneOf {
+    let of_clause = |clause: &Clause| {
+        let tests = clause.tests.get(field)?;
+        tests.iter().map(|test| (test.op == Op::Is).then(|| fold(&test.text))).collect::<Option<Vec<String>>>()
     };
-    needs.fold(first, |a, b| Need { names: either(a.names, b.names), sources: either(a.sources, b.sources) })
-}
-
-fn both(a: OneOf, b: OneOf) -> OneOf {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(&a & &b),
-        (a, b) => a.or(b),
-    }
-}
-
-fn either(a: OneOf, b: OneOf) -> OneOf {
-    a.zip(b).map(|(a, b)| &a | &b)
+    let each: Option<Vec<Vec<String>>> = requirement.clauses.iter().map(of_clause).collect();
+    each.map(|each| each.into_iter().flatten().collect())
 }
 
 /// Rules by what they need: indexes into the rule set's list.

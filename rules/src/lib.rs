@@ -5,15 +5,20 @@
 //! clock, a file or the environment.
 
 pub mod actor;
+pub mod coverage;
 pub mod dead_letter;
 pub mod decode;
 pub mod event;
+pub mod event_pattern;
+pub mod explain;
 mod fields;
 pub mod finding;
 mod frame;
 mod index;
 mod json;
 pub mod pack;
+pub mod patterns;
+mod requirement;
 pub mod rule;
 pub mod rule_test;
 pub mod ruleset;

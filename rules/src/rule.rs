@@ -1,14 +1,16 @@
 //! [`Rule`]: a Sigma detection rule, ready to be evaluated.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rsigma_eval::{CompiledDetection, CompiledRule, compile_rule};
-use rsigma_parser::{ConditionExpr, Level, SigmaRule};
+use rsigma_parser::{ConditionExpr, Detection, Level, LogSource, SigmaRule, Status};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::event::EventKind;
 use crate::fields::Fields;
+use crate::requirement::Requirement;
 use crate::severity::Severity;
 
 /// A Sigma detection rule for `product: aws`. It matches one event.
@@ -26,6 +28,10 @@ pub struct Rule {
     pub severity: Severity,
     /// Whether the file gives a level.
     pub has_own_level: bool,
+    /// `status`, such as `stable` or `experimental`, if the file gives one.
+    pub status: Option<String>,
+    /// `tags`, all of them as the file has them.
+    pub tags: Vec<String>,
     /// ATT&CK techniques among the tags, such as `T1098.001`, sorted.
     pub techniques: Vec<String>,
     /// ATT&CK tactics among the tags, such as `persistence`, sorted.
@@ -42,7 +48,11 @@ pub struct Rule {
     pub line: usize,
     /// `logsource.service`; a rule without one looks at events of every kind.
     pub service: Option<String>,
+    /// What an event must have before the rule can match it.
+    pub(crate) requirement: Requirement,
     pub(crate) conditions: Vec<ConditionExpr>,
+    /// The detections as the file has them.
+    pub(crate) written: HashMap<String, Detection>,
     detections: HashMap<String, CompiledDetection>,
 }
 
@@ -72,6 +82,8 @@ impl Rule {
             description: parsed.description.clone().unwrap_or_default(),
             severity: parsed.level.map_or(Severity::Medium, severity),
             has_own_level: parsed.level.is_some(),
+            status: parsed.status.map(status),
+            tags: parsed.tags.clone(),
             techniques,
             tactics,
             false_positives: parsed.falsepositives.clone(),
@@ -80,7 +92,9 @@ impl Rule {
             file: file.to_owned(),
             line,
             service: parsed.logsource.service.clone(),
+            requirement: Requirement::of(parsed),
             conditions,
+            written: parsed.detection.named.clone(),
             detections,
         })
     }
@@ -90,6 +104,23 @@ impl Rule {
         self.service.as_deref().is_none_or(|service| service.eq_ignore_ascii_case(kind.service()))
     }
 
+    /// The rule as rsigma evaluates it, without what only describes it.
+    pub(crate) fn compiled(&self) -> CompiledRule {
+        CompiledRule {
+            title: self.title.clone(),
+            id: Some(self.id.clone()),
+            level: None,
+            tags: Vec::new(),
+            description: None,
+            falsepositives: Vec::new(),
+            logsource: LogSource::default(),
+            detections: self.detections.clone(),
+            conditions: self.conditions.clone(),
+            include_event: false,
+            custom_attributes: Arc::default(),
+        }
+    }
+
     /// Whether the event satisfies one of the rule's conditions.
     pub(crate) fn matches(&self, event: &Fields<'_>) -> bool {
         let mut selections = Vec::new();
@@ -97,6 +128,10 @@ impl Rule {
             .iter()
             .any(|condition| rsigma_eval::compiler::eval_condition(condition, &self.detections, event, &mut selections))
     }
+}
+
+fn status(status: Status) -> String {
+    format!("{status:?}").to_lowercase()
 }
 
 fn severity(level: Level) -> Severity {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::decode::{Decoded, Decoder};
 use crate::event::rfc3339;
+use crate::patterns::{Patterns, envelope};
 use crate::ruleset::{RuleFile, RuleSet};
 
 /// A file of tests.
@@ -78,9 +79,12 @@ pub fn run(rules: &RuleSet, file: &RuleFile) -> Vec<Outcome> {
 
 fn run_case(rules: &RuleSet, rule: &str, case: &Case) -> Result<(), String> {
     let mut found = Vec::new();
+    let mut unforwarded = Vec::new();
+    let forwarding = Patterns::of(rules.rule(rule).map(AsRef::as_ref)).forwarding();
     for (at, event) in case.events.iter().enumerate() {
         let number = at + 1;
-        let bytes = serde_json::to_vec(&complete(event.clone(), number)).map_err(|error| error.to_string())?;
+        let sent = complete(event.clone(), number);
+        let bytes = serde_json::to_vec(&sent).map_err(|error| error.to_string())?;
         for decoded in Decoder::record(&bytes) {
             match decoded {
                 Decoded::DeadLetter(letter) => {
@@ -88,6 +92,9 @@ fn run_case(rules: &RuleSet, rule: &str, case: &Case) -> Result<(), String> {
                 }
                 Decoded::Event(event) if rules.evaluate(&event).iter().any(|found| found.rule.id == rule) => {
                     found.push(number);
+                    if !forwarding.forwards(&envelope(&sent)) {
+                        unforwarded.push(number);
+                    }
                 }
                 Decoded::Event(_) => {}
             }
@@ -99,7 +106,16 @@ fn run_case(rules: &RuleSet, rule: &str, case: &Case) -> Result<(), String> {
     let mut expected = case.expect.clone();
     expected.sort_unstable();
     expected.dedup();
-    if expected == found { Ok(()) } else { Err(format!("expected a finding of events {expected:?}, found {found:?}")) }
+    if expected != found {
+        return Err(format!("expected a finding of events {expected:?}, found {found:?}"));
+    }
+    if unforwarded.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "EventBridge would not forward the events {unforwarded:?}, which match: write names in the rule as CloudTrail does \
+         (`dial rules patterns` shows what is asked for)"
+    ))
 }
 
 /// Fills in what every CloudTrail record has, in an envelope's `detail` too; findings of other services, which differ
@@ -170,6 +186,27 @@ mod tests {
             let failed = failures(&format!(" - {{name: n, events: {events}, expect: {wrong}}}"));
             assert!(failed[0].is_some(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_rule_whose_events_are_not_forwarded_fails() {
+        // A wildcard that has capitals is compared as it is written.
+        let text = "rule: r\ncases:\n - {name: n, events: [{eventSource: i, eventName: CALL}], expect: [1]}";
+        let outcome = |name: &str, text: &str| {
+            let rules = rules(&RULE.replace("eventName: CreateUser", &format!("eventName|contains: {name}")));
+            run(&rules, &RuleFile { name: "t.test.yml".into(), text: text.into() }).remove(0).failure
+        };
+        assert!(outcome("AcCess", &text.replace("CALL", "CreateAccessKey")).unwrap().contains("EventBridge"));
+        assert_eq!(outcome("Access", &text.replace("CALL", "CreateAccessKey")), None);
+        assert_eq!(outcome("access", &text.replace("CALL", "CreateAccessKey")), None);
+        let finding = "{schemaVersion: '2.0', type: x, service: {}, region: r, accountId: a, id: i, updatedAt: '2026-01-01T00:00:00Z'}";
+        let text = format!(
+            "rule: r\ncases:\n - {{name: n, events: [{{source: aws.guardduty, detail-type: GuardDuty Finding, detail: {finding}}}], expect: [1]}}"
+        );
+        let rules = rules(
+            "title: t\nid: r\nlogsource: {product: aws, service: guardduty}\ndetection: {s: {type: x}, condition: s}",
+        );
+        assert_eq!(run(&rules, &RuleFile { name: "t".into(), text }).remove(0).failure, None);
     }
 
     #[test]

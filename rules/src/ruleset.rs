@@ -116,10 +116,10 @@ impl RuleSet {
         }
     }
 
-    fn insert(&mut self, rule: Rule, need: Need) {
+    fn insert(&mut self, rule: Rule) {
         let at = self.rules.len();
         if rule.looks_at(EventKind::CloudTrail) {
-            self.cloudtrail.insert(at, need);
+            self.cloudtrail.insert(at, Need::of(&rule.requirement));
         }
         // Findings have neither `eventName` nor `eventSource` to file a rule under.
         if rule.looks_at(EventKind::GuardDuty) {
@@ -157,7 +157,7 @@ impl Loaded {
             match Rule::compile(rule, &file.name, document.line) {
                 Err(message) => self.problems.push(problem(document.locate(&message), message)),
                 Ok(compiled) => match seen.insert(compiled.id.clone(), file.name.clone()) {
-                    None => self.rules.insert(compiled, Need::of(rule)),
+                    None => self.rules.insert(compiled),
                     Some(other) => {
                         let message = format!(
                             "the rule id {} is already used in {other}: give this rule one of its own",

@@ -1,8 +1,11 @@
 //! The commands, one file each.
 
 pub(crate) mod config;
+pub(crate) mod coverage;
 pub(crate) mod demo;
+pub(crate) mod explain;
 pub(crate) mod findings;
+pub(crate) mod patterns;
 pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod scan;

@@ -1,6 +1,7 @@
-//! `dial rules check`, `test` and `list`.
+//! `dial rules check`, `test` and `list`; the others have files of their own.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use comfy_table::Cell;
 use dial_rules::rule::Rule;
@@ -8,25 +9,33 @@ use dial_rules::rule_test::{self, Outcome as TestOutcome, RuleTest};
 use dial_rules::ruleset::{Loaded, Problem, RuleFile, RuleSet};
 use serde_json::json;
 
-use crate::cli::{RulePaths, Rules};
+use crate::cli::{RuleArgs, RuleList, RulePaths, Rules};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note, plain, severity_cell};
 use crate::rule_files;
 use crate::settings::Settings;
 
 pub(crate) fn run(command: Rules, settings: &Settings, output: &Output) -> Result<Outcome> {
-    let (Rules::Check(RulePaths { paths }) | Rules::Test(RulePaths { paths }) | Rules::List(RulePaths { paths })) =
-        &command;
-    let paths = if paths.is_empty() { &settings.rules.paths } else { paths };
-    let (files, tests) = rule_files::read(paths)?;
+    match command {
+        Rules::Check(RulePaths { paths }) => {
+            read(&paths, settings).and_then(|(files, tests)| check(&files, &tests, output))
+        }
+        Rules::Test(RulePaths { paths }) => {
+            read(&paths, settings).and_then(|(files, tests)| test(&files, &tests, output))
+        }
+        Rules::List(args) => read(&args.paths.paths, settings).and_then(|(files, _)| list(&files, &args, output)),
+        Rules::Explain(args) => super::explain::run(&args, settings, output),
+        Rules::Coverage(args) => super::coverage::run(&args, settings, output),
+        Rules::Patterns(RuleArgs { rules }) => super::patterns::run(&rules, settings, output),
+    }
+}
+
+fn read(paths: &[PathBuf], settings: &Settings) -> Result<(Vec<RuleFile>, Vec<RuleFile>)> {
+    let (files, tests) = rule_files::read(if paths.is_empty() { &settings.rules.paths } else { paths })?;
     if files.is_empty() {
         return Err(Failure::Usage("there are no .yml files with rules there".to_owned()));
     }
-    match command {
-        Rules::Check(_) => check(&files, &tests, output),
-        Rules::Test(_) => test(&files, &tests, output),
-        Rules::List(_) => list(&files, output),
-    }
+    Ok((files, tests))
 }
 
 fn check(files: &[RuleFile], tests: &[RuleFile], output: &Output) -> Result<Outcome> {
@@ -100,14 +109,15 @@ fn test(files: &[RuleFile], tests: &[RuleFile], output: &Output) -> Result<Outco
     Ok(if failed == 0 { Outcome::Fine } else { Outcome::Found })
 }
 
-fn list(files: &[RuleFile], output: &Output) -> Result<Outcome> {
+fn list(files: &[RuleFile], args: &RuleList, output: &Output) -> Result<Outcome> {
     let Loaded { rules, problems, .. } = RuleSet::load(files);
+    let chosen = || rules.rules().iter().filter(|rule| is_listed(rule, args));
     if output.is_json() {
-        for rule in rules.rules() {
+        for rule in chosen() {
             output.json(&as_json(rule))?;
         }
     } else {
-        let mut sorted: Vec<_> = rules.rules().iter().collect();
+        let mut sorted: Vec<_> = chosen().collect();
         sorted.sort_by_key(|rule| (std::cmp::Reverse(rule.severity), rule.title.clone()));
         let rows = sorted.into_iter().map(|rule| {
             vec![
@@ -126,9 +136,33 @@ fn list(files: &[RuleFile], output: &Output) -> Result<Outcome> {
     Ok(if problems.is_empty() { Outcome::Fine } else { Outcome::Found })
 }
 
+fn is_listed(rule: &Rule, args: &RuleList) -> bool {
+    let wants = |wanted: &Option<String>, has: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(has);
+    let is = |text: &Option<String>, wanted: &str| text.as_ref().is_some_and(|text| text.eq_ignore_ascii_case(wanted));
+    let tagged = |wanted: &str| {
+        let same = |tag: &String| {
+            let name = tag.split_once('.').map_or("", |(_, name)| name);
+            tag.eq_ignore_ascii_case(wanted) || name.eq_ignore_ascii_case(wanted)
+        };
+        rule.tags.iter().any(same)
+    };
+    let technique = |wanted: &str| {
+        let wanted = wanted.to_ascii_uppercase();
+        rule.techniques.iter().any(|technique| {
+            technique.strip_prefix(&wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    rule.severity >= args.level
+        && wants(&args.tag, &tagged)
+        && wants(&args.technique, &technique)
+        && wants(&args.service, &|wanted| is(&rule.service, wanted))
+        && wants(&args.status, &|wanted| is(&rule.status, wanted))
+}
+
 fn as_json(rule: &Rule) -> serde_json::Value {
     json!({
         "id": rule.id, "title": rule.title, "severity": rule.severity, "service": rule.service,
+        "status": rule.status, "tags": rule.tags,
         "techniques": rule.techniques, "tactics": rule.tactics, "description": rule.description,
         "remediation": rule.remediation, "false_positives": rule.false_positives, "references": rule.references,
         "file": rule.file, "line": rule.line,
