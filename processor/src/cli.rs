@@ -151,6 +151,18 @@ pub(crate) enum Rules {
         after_help = "Examples:\n  dial rules list\n  dial rules list --json | jq -r 'select(.severity == \"high\") .title'"
     )]
     List(RulePaths),
+    /// The facts that rules may ask for: fields under `dial.`, with types and examples
+    #[command(
+        after_help = "Examples:\n  dial rules fields\n  dial rules fields policy\n  dial rules fields --json | jq -r .name"
+    )]
+    Fields(RuleFields),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuleFields {
+    /// Only fields with this in their names
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Option<String>,
 }
 
 #[derive(Debug, Args)]

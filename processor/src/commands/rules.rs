@@ -1,4 +1,4 @@
-//! `dial rules check`, `test` and `list`.
+//! `dial rules check`, `test` and `list`; [`rule_fields`] has `fields`.
 
 use std::collections::BTreeSet;
 
@@ -8,25 +8,31 @@ use dial_rules::rule_test::{self, Outcome as TestOutcome, RuleTest};
 use dial_rules::ruleset::{Loaded, Problem, RuleFile, RuleSet};
 use serde_json::json;
 
-use crate::cli::{RulePaths, Rules};
+use crate::cli::{RuleFields, RulePaths, Rules};
+use crate::commands::rule_fields;
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note, plain, severity_cell};
 use crate::rule_files;
 use crate::settings::Settings;
 
 pub(crate) fn run(command: Rules, settings: &Settings, output: &Output) -> Result<Outcome> {
-    let (Rules::Check(RulePaths { paths }) | Rules::Test(RulePaths { paths }) | Rules::List(RulePaths { paths })) =
-        &command;
-    let paths = if paths.is_empty() { &settings.rules.paths } else { paths };
+    let read = |paths: RulePaths| read(paths, settings);
+    match command {
+        Rules::Check(paths) => read(paths).and_then(|(files, tests)| check(&files, &tests, output)),
+        Rules::Test(paths) => read(paths).and_then(|(files, tests)| test(&files, &tests, output)),
+        Rules::List(paths) => read(paths).and_then(|(files, _)| list(&files, output)),
+        Rules::Fields(RuleFields { text }) => rule_fields::list(text.as_deref().unwrap_or_default(), output),
+    }
+}
+
+/// The rules at these paths, or where the settings say, and their tests.
+fn read(RulePaths { paths }: RulePaths, settings: &Settings) -> Result<(Vec<RuleFile>, Vec<RuleFile>)> {
+    let paths = if paths.is_empty() { &settings.rules.paths } else { &paths };
     let (files, tests) = rule_files::read(paths)?;
     if files.is_empty() {
         return Err(Failure::Usage("there are no .yml files with rules there".to_owned()));
     }
-    match command {
-        Rules::Check(_) => check(&files, &tests, output),
-        Rules::Test(_) => test(&files, &tests, output),
-        Rules::List(_) => list(&files, output),
-    }
+    Ok((files, tests))
 }
 
 fn check(files: &[RuleFile], tests: &[RuleFile], output: &Output) -> Result<Outcome> {
