@@ -106,7 +106,8 @@ fn union(mut ranges: Vec<(u128, u128)>) -> Vec<(u128, u128)> {
 }
 
 fn size(ranges: &[(u128, u128)]) -> f64 {
-    ranges.iter().map(|(first, last)| (last - first) as f64 + 1.0).sum()
+    // Not `sum`, which is -0.0 of nothing.
+    ranges.iter().fold(0.0, |size, (first, last)| size + (last - first) as f64 + 1.0)
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Whom a resource's policy or a role's trust lets in.
 
 use super::condition::Part;
-use super::policy::{Policy, Statement};
+use super::glob::Pattern;
+use super::policy::{Named, Policy, Statement};
 use super::principal::Principal;
 
-/// How many of a statement's actions and resources are held against its denials: a bound on hostile documents.
-const MOST_COMPARED: usize = 100;
+/// How many of a statement's actions and resources are held against how many denials: a bound on hostile documents.
+const MOST_COMPARED: usize = 50;
 
 /// Identity providers that anybody can have an account with, by host, and what of their tokens says whose it is.
 ///
@@ -97,12 +98,14 @@ impl Statement {
 
     /// The statement's actions that no other statement denies to strangers.
     fn open_actions(&self, policy: &Policy) -> Vec<String> {
-        let denials: Vec<&Statement> = policy.statements.iter().filter(|other| other.denies_strangers()).collect();
-        let mut resources: Vec<&str> = self.resources.named.iter().map(String::as_str).take(MOST_COMPARED).collect();
+        let denials = policy.statements.iter().filter(|other| other.denies_strangers());
+        let denials: Vec<&Statement> = denials.take(MOST_COMPARED).collect();
+        let named = self.resources.named.iter().take(MOST_COMPARED);
+        let mut resources: Vec<Pattern> = named.map(|named| named.pattern.clone()).collect();
         if resources.is_empty() || !self.resources.except.is_empty() {
-            resources.push("*");
+            resources.push(Pattern::new("*"));
         }
-        let denied = |action: &str| {
+        let denied = |action: &Pattern| {
             resources.iter().all(|resource| {
                 denials.iter().any(|denial| {
                     denial.actions.contain(action)
@@ -110,14 +113,12 @@ impl Statement {
                 })
             })
         };
-        let named = self.actions.named.iter();
-        let mut open: Vec<String> = named
-            .enumerate()
-            .filter(|(at, action)| *at >= MOST_COMPARED || !denied(action))
-            .map(|(_, action)| action.clone())
-            .collect();
-        for except in self.actions.except.iter().filter(|_| !denied("*")) {
-            open.extend(except.iter().map(|action| format!("!{action}")));
+        let shown = |(at, action): (usize, &Named)| {
+            (at >= MOST_COMPARED || !denied(&action.pattern)).then(|| action.text.clone())
+        };
+        let mut open: Vec<String> = self.actions.named.iter().enumerate().filter_map(shown).collect();
+        for except in self.actions.except.iter().filter(|_| !denied(&Pattern::new("*"))) {
+            open.extend(except.iter().map(|action| format!("!{}", action.text)));
             open.extend(except.is_empty().then(|| "*".to_owned()));
         }
         open

@@ -10,106 +10,111 @@ enum Step {
     Many,
 }
 
-/// A pattern in steps; `${*}`, `${?}` and `${$}` stand for the characters themselves, as in IAM's policy variables.
-fn steps(pattern: &str) -> Vec<Step> {
-    let bytes = pattern.as_bytes();
-    let mut steps = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let step = match &bytes[at..] {
-            [b'$', b'{', literal @ (b'*' | b'?' | b'$'), b'}', ..] => {
-                at += 3;
-                Step::Byte(*literal)
-            }
-            [b'*', ..] => Step::Many,
-            [b'?', ..] => Step::One,
-            [byte, ..] => Step::Byte(*byte),
-            [] => break,
-        };
-        if !(step == Step::Many && steps.last() == Some(&Step::Many)) {
-            steps.push(step);
-        }
-        at += 1;
-    }
-    steps
+/// A pattern, ready to be compared. Bytes are compared with bytes: fold texts first where case does not count.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Pattern {
+    steps: Vec<Step>,
+    plain: bool,
 }
 
-/// Whether `pattern` matches `text`. Both are compared byte for byte: fold them first where case does not count.
-pub(crate) fn matches(pattern: &str, text: &str) -> bool {
-    // Most patterns are plain or differ from the text at once.
-    match pattern.as_bytes().first() {
-        Some(b'*') if pattern.len() == 1 => return true,
-        Some(first) if !matches!(first, b'*' | b'?' | b'$') && text.as_bytes().first() != Some(first) => return false,
-        _ => {}
-    }
-    let text: Vec<Step> = text.bytes().map(Step::Byte).collect();
-    covers_steps(&steps(pattern), &text)
-}
-
-/// Whether every text that `inner` matches is matched by `outer`. May say no where it is so (`*?` and `?*`), never yes
-/// where it is not.
-pub(crate) fn covers(outer: &str, inner: &str) -> bool {
-    covers_steps(&steps(outer), &steps(inner))
-}
-
-fn covers_steps(outer: &[Step], inner: &[Step]) -> bool {
-    let fits = |outer: Step, inner: Step| match (outer, inner) {
-        (Step::One, inner) => inner != Step::Many,
-        (outer, inner) => outer == inner,
-    };
-    let (mut o, mut i) = (0, 0);
-    let mut retry = None;
-    while i < inner.len() {
-        match outer.get(o) {
-            Some(Step::Many) => {
-                retry = Some((o, i));
-                o += 1;
-            }
-            Some(&step) if fits(step, inner[i]) => {
-                o += 1;
-                i += 1;
-            }
-            // Let the last `*` take one more.
-            _ => match &mut retry {
-                Some((star, from)) => {
-                    *from += 1;
-                    (o, i) = (*star + 1, *from);
+impl Pattern {
+    /// Reads a pattern; `${*}`, `${?}` and `${$}` stand for the characters themselves, as in IAM's policy variables.
+    pub(crate) fn new(text: &str) -> Pattern {
+        let bytes = text.as_bytes();
+        let mut steps = Vec::with_capacity(bytes.len());
+        let mut at = 0;
+        while at < bytes.len() {
+            let step = match &bytes[at..] {
+                [b'$', b'{', literal @ (b'*' | b'?' | b'$'), b'}', ..] => {
+                    at += 3;
+                    Step::Byte(*literal)
                 }
-                None => return false,
-            },
+                [b'*', ..] => Step::Many,
+                [b'?', ..] => Step::One,
+                [byte, ..] => Step::Byte(*byte),
+                [] => break,
+            };
+            if !(step == Step::Many && steps.last() == Some(&Step::Many)) {
+                steps.push(step);
+            }
+            at += 1;
         }
+        Pattern { plain: steps.iter().all(|step| matches!(step, Step::Byte(_))), steps }
     }
-    outer[o..].iter().all(|step| *step == Step::Many)
-}
 
-/// Whether some text is matched by both patterns.
-pub(crate) fn overlap(a: &str, b: &str) -> bool {
-    let (a, b) = (steps(a), steps(b));
-    // reachable[j]: a text exists that takes the first i steps of `a` and the first j of `b`.
-    let mut reachable = vec![false; b.len() + 1];
-    reachable[0] = true;
-    spread(&mut reachable, &b);
-    for &step in &a {
-        let mut next = vec![false; b.len() + 1];
-        for j in 0..=b.len() {
-            if !reachable[j] {
-                continue;
-            }
-            if step == Step::Many {
-                next[j..].fill(true);
-                break;
-            }
-            match b.get(j) {
-                Some(Step::Many) => next[j] = true,
-                Some(Step::One) => next[j + 1] = true,
-                Some(&other) if step == Step::One || step == other => next[j + 1] = true,
-                _ => {}
+    /// A text without wildcards, whatever characters it holds.
+    pub(crate) fn literal(text: &str) -> Pattern {
+        Pattern { steps: text.bytes().map(Step::Byte).collect(), plain: true }
+    }
+
+    /// Whether every text that `inner` matches is matched by this one too. May say no where it is so (`*?` and `?*`),
+    /// never yes where it is not; of an `inner` without wildcards it is exact.
+    pub(crate) fn covers(&self, inner: &Pattern) -> bool {
+        let (outer, inner) = (&self.steps, &inner.steps);
+        let fits = |outer: Step, inner: Step| match (outer, inner) {
+            (Step::One, inner) => inner != Step::Many,
+            (outer, inner) => outer == inner,
+        };
+        let (mut o, mut i) = (0, 0);
+        let mut retry = None;
+        while i < inner.len() {
+            match outer.get(o) {
+                Some(Step::Many) => {
+                    retry = Some((o, i));
+                    o += 1;
+                }
+                Some(&step) if fits(step, inner[i]) => {
+                    o += 1;
+                    i += 1;
+                }
+                // Let the last `*` take one more.
+                _ => match &mut retry {
+                    Some((star, from)) => {
+                        *from += 1;
+                        (o, i) = (*star + 1, *from);
+                    }
+                    None => return false,
+                },
             }
         }
-        spread(&mut next, &b);
-        reachable = next;
+        outer[o..].iter().all(|step| *step == Step::Many)
     }
-    reachable[b.len()]
+
+    /// Whether some text is matched by both.
+    pub(crate) fn overlaps(&self, other: &Pattern) -> bool {
+        if other.plain {
+            return self.covers(other);
+        }
+        if self.plain {
+            return other.covers(self);
+        }
+        let (a, b) = (&self.steps, &other.steps);
+        // reachable[j]: a text exists that takes the first i steps of `a` and the first j of `b`.
+        let mut reachable = vec![false; b.len() + 1];
+        reachable[0] = true;
+        spread(&mut reachable, b);
+        for &step in a {
+            let mut next = vec![false; b.len() + 1];
+            for j in 0..=b.len() {
+                if !reachable[j] {
+                    continue;
+                }
+                if step == Step::Many {
+                    next[j..].fill(true);
+                    break;
+                }
+                match b.get(j) {
+                    Some(Step::Many) => next[j] = true,
+                    Some(Step::One) => next[j + 1] = true,
+                    Some(&other) if step == Step::One || step == other => next[j + 1] = true,
+                    _ => {}
+                }
+            }
+            spread(&mut next, b);
+            reachable = next;
+        }
+        reachable[b.len()]
+    }
 }
 
 /// A `*` of `b` may match nothing.
@@ -121,9 +126,14 @@ fn spread(reachable: &mut [bool], b: &[Step]) {
     }
 }
 
-/// Whether the pattern holds a wildcard at all.
+/// Whether the pattern that `pattern` writes matches `text`.
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
+    Pattern::new(pattern).covers(&Pattern::literal(text))
+}
+
+/// Whether the text holds a wildcard at all.
 pub(crate) fn is_pattern(text: &str) -> bool {
-    steps(text).iter().any(|step| matches!(step, Step::One | Step::Many))
+    !Pattern::new(text).plain
 }
 
 /// Whether the pattern is nothing but wildcards.
@@ -135,6 +145,14 @@ pub(crate) fn is_anything(text: &str) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn covers(outer: &str, inner: &str) -> bool {
+        Pattern::new(outer).covers(&Pattern::new(inner))
+    }
+
+    fn overlap(a: &str, b: &str) -> bool {
+        Pattern::new(a).overlaps(&Pattern::new(b))
+    }
 
     /// The definition itself.
     fn naive(pattern: &[u8], text: &[u8]) -> bool {

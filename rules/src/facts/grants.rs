@@ -1,8 +1,8 @@
 //! What an identity's policy lets its holder do: asked with names that nobody would give to anything, so that only a
 //! wildcard can answer yes.
 
-use super::glob;
-use super::policy::{Patterns, Policy, Statement};
+use super::glob::Pattern;
+use super::policy::{Arn, Named, Patterns, Policy, Statement};
 
 /// A name that stands for every name.
 const NAME: &str = "zq7-no-such-name-x41";
@@ -21,8 +21,9 @@ pub(crate) enum On {
 
 /// A resource with a name that nobody would give it.
 struct Probe {
-    service: String,
-    resource: String,
+    service: Pattern,
+    resource: Pattern,
+    whole: Pattern,
 }
 
 impl Probe {
@@ -35,36 +36,31 @@ impl Probe {
             On::ManagedPolicy => ("iam", "policy/"),
             On::Named(before) => (own, before),
         };
-        Probe { service: service.to_owned(), resource: format!("{before}{NAME}") }
+        let resource = format!("{before}{NAME}");
+        Probe {
+            service: Pattern::literal(service),
+            resource: Pattern::literal(&resource),
+            whole: Pattern::literal(&format!("arn:aws:{service}::000000000000:{resource}")),
+        }
     }
 
-    /// Whether the pattern matches such a resource in some region and account, or, if `everywhere`, in all regions.
-    fn is_in(&self, pattern: &str, everywhere: bool) -> bool {
-        let whole = format!("arn:aws:{}::000000000000:{}", self.service, self.resource);
-        if glob::matches(pattern, &whole) {
-            return true;
-        }
-        let parts: Vec<&str> = pattern.splitn(6, ':').collect();
-        match parts[..] {
-            ["arn", _, service, region, _, resource] => {
-                glob::matches(service, &self.service)
-                    && glob::matches(resource, &self.resource)
-                    && (!everywhere || region.is_empty() || glob::is_anything(region))
-            }
-            _ => false,
-        }
+    /// Whether the pattern matches such a resource in some account and in some region, or, if `everywhere`, in all
+    /// regions.
+    fn is_in(&self, named: &Named, everywhere: bool) -> bool {
+        let by_parts = |arn: &Arn| {
+            (arn.everywhere || !everywhere) && arn.service.covers(&self.service) && arn.resource.covers(&self.resource)
+        };
+        named.arn.as_ref().is_some_and(by_parts) || named.pattern.covers(&self.whole)
     }
 
     /// Whether an allowing statement over these patterns reaches such a resource.
     fn is_touched(&self, patterns: &Patterns) -> bool {
-        patterns.named.iter().any(|pattern| self.is_in(pattern, false))
-            || patterns.except.iter().any(|except| !except.iter().any(|pattern| self.is_in(pattern, true)))
+        patterns.any(|named| self.is_in(named, false), |excepted| self.is_in(excepted, true))
     }
 
     /// Whether a denying statement over these patterns reaches all such resources.
     fn is_contained(&self, patterns: &Patterns) -> bool {
-        patterns.named.iter().any(|pattern| self.is_in(pattern, true))
-            || patterns.except.iter().any(|except| !except.iter().any(|pattern| self.is_in(pattern, false)))
+        patterns.any(|named| self.is_in(named, true), |excepted| self.is_in(excepted, false))
     }
 }
 
@@ -72,17 +68,17 @@ impl Policy {
     /// Whether the document lets its holder do `action` (in lower case) to any resource of the kind, passing a role to
     /// `service` if the action is PassRole. A denial counts only when nothing but its own words limits it.
     pub(crate) fn allows(&self, action: &str, on: On, service: Option<&str>) -> bool {
-        let resource = Probe::new(on, action);
+        let (action, resource) = (Pattern::literal(action), Probe::new(on, action));
         let denied = |statement: &Statement| {
             !statement.allows
                 && !statement.doubtful
                 && statement.conditions.is_empty()
-                && statement.actions.contain(action)
+                && statement.actions.contain(&action)
                 && resource.is_contained(&statement.resources)
         };
         let allowed = |statement: &Statement| {
             statement.allows
-                && statement.actions.touch(action)
+                && statement.actions.contain(&action)
                 && resource.is_touched(&statement.resources)
                 && !statement.is_limited(service)
         };
@@ -114,7 +110,7 @@ impl Policy {
         let allowing = self.statements.iter().filter(|statement| statement.allows);
         let actions = allowing.flat_map(|statement| &statement.actions.named);
         let mut services: Vec<String> = actions
-            .filter_map(|action| action.split_once(':'))
+            .filter_map(|action| action.text.split_once(':'))
             .filter(|(service, rest)| {
                 rest.starts_with('*') && service.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
             })

@@ -6,7 +6,7 @@ use super::Facts;
 use super::document::{self, Document, Place, Trouble};
 use super::exposure::Exposure;
 use super::paths;
-use super::policy::{Patterns, Policy, Statement};
+use super::policy::{Named, Patterns, Policy, Statement};
 use super::principal::{Principal, Principals};
 use super::sharing;
 
@@ -132,8 +132,7 @@ fn is_admin_policy(facts: &Facts<'_>, name: &str) -> bool {
 pub(crate) fn allowing(principals: Vec<Principal>, actions: Vec<String>) -> Statement {
     Statement {
         allows: true,
-        actions: Patterns { named: actions, except: Vec::new() },
-        resources: Patterns { named: vec!["*".to_owned()], except: Vec::new() },
+        actions: Patterns { named: actions.into_iter().map(Named::new).collect(), except: Vec::new() },
         principals: Some(Principals { named: principals, except: None }),
         ..Statement::default()
     }

@@ -6,7 +6,7 @@
 use crate::json;
 
 use super::condition::Part;
-use super::glob;
+use super::glob::{self, Pattern};
 use super::node::Node;
 use super::principal::{Principal, Principals};
 
@@ -43,24 +43,55 @@ pub(crate) struct Statement {
 }
 
 /// `Action` and `NotAction`, or `Resource` and `NotResource`.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 pub(crate) struct Patterns {
-    pub(crate) named: Vec<String>,
+    pub(crate) named: Vec<Named>,
     /// One list for each `NotAction`: real documents have at most one.
-    pub(crate) except: Vec<Vec<String>>,
+    pub(crate) except: Vec<Vec<Named>>,
+}
+
+/// A pattern and how it is written.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) text: String,
+    pub(crate) pattern: Pattern,
+    /// Of an ARN with all its parts: those that say what it is about.
+    pub(crate) arn: Option<Arn>,
+}
+
+/// The parts of a pattern for ARNs.
+#[derive(Debug)]
+pub(crate) struct Arn {
+    pub(crate) service: Pattern,
+    pub(crate) resource: Pattern,
+    /// It fixes no region.
+    pub(crate) everywhere: bool,
+}
+
+impl Named {
+    pub(crate) fn new(text: String) -> Named {
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let arn = match parts[..] {
+            ["arn", _, service, region, _, resource] => Some(Arn {
+                service: Pattern::new(service),
+                resource: Pattern::new(resource),
+                everywhere: region.is_empty() || glob::is_anything(region),
+            }),
+            _ => None,
+        };
+        Named { pattern: Pattern::new(&text), arn, text }
+    }
 }
 
 impl Patterns {
-    /// Whether something that `probe` matches is among them.
-    pub(crate) fn touch(&self, probe: &str) -> bool {
-        self.named.iter().any(|pattern| glob::overlap(pattern, probe))
-            || self.except.iter().any(|except| !except.iter().any(|pattern| glob::covers(pattern, probe)))
+    /// Whether one of those named passes `named`, or none of those excepted passes `excepted`.
+    pub(crate) fn any(&self, named: impl Fn(&Named) -> bool, excepted: impl Fn(&Named) -> bool) -> bool {
+        self.named.iter().any(named) || self.except.iter().any(|except| !except.iter().any(&excepted))
     }
 
     /// Whether all that `probe` matches is among them.
-    pub(crate) fn contain(&self, probe: &str) -> bool {
-        self.named.iter().any(|pattern| glob::covers(pattern, probe))
-            || self.except.iter().any(|except| !except.iter().any(|pattern| glob::overlap(pattern, probe)))
+    pub(crate) fn contain(&self, probe: &Pattern) -> bool {
+        self.any(|named| named.pattern.covers(probe), |excepted| excepted.pattern.overlaps(probe))
     }
 
     /// Whether the statement lacks the element.
@@ -161,9 +192,9 @@ impl Policy {
         texts
     }
 
-    fn patterns(&mut self, value: Node<'_>, faulty: &mut bool, fold: bool) -> Vec<String> {
-        let texts = self.texts(value, faulty);
-        if fold { texts.iter().map(|text| text.to_ascii_lowercase()).collect() } else { texts }
+    fn patterns(&mut self, value: Node<'_>, faulty: &mut bool, fold: bool) -> Vec<Named> {
+        let texts = self.texts(value, faulty).into_iter();
+        texts.map(|text| Named::new(if fold { text.to_ascii_lowercase() } else { text })).collect()
     }
 
     fn principals(&mut self, value: Node<'_>, doubtful: &mut bool, faulty: &mut bool) -> Vec<Principal> {

@@ -367,7 +367,7 @@ const FACTS: &[Fact] = &[
     Fact {
         name: "dial.policy.public_actions",
         kind: FactType::Texts,
-        about: "the actions that are open to everybody, as the document writes them; !x where it says NotAction x",
+        about: "the actions that are open to everybody, in lower case; !x where the document says NotAction x",
         present: "dial.policy.public is true",
         example: r#"["s3:GetObject"]"#,
         read: |facts| Value::texts(&facts.policy()?.public_actions),
