@@ -2,6 +2,7 @@
 //! answers as `rsigma_eval::JsonEvent` does over the parsed record; the tests compare the two.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use rsigma_eval::EventValue;
@@ -17,12 +18,14 @@ const KEYWORD_DEPTH: usize = 64;
 /// An event as rsigma evaluates it, with the facts that are derived from it.
 pub(crate) struct Fields<'a> {
     event: &'a Event,
-    facts: Facts<'a>,
+    tables: &'a Tables,
+    /// Made when a rule first asks for one: most events never need them.
+    facts: OnceCell<Facts<'a>>,
 }
 
 impl<'a> Fields<'a> {
     pub(crate) fn new(event: &'a Event, tables: &'a Tables) -> Fields<'a> {
-        Fields { event, facts: Facts::new(event, tables) }
+        Fields { event, tables, facts: OnceCell::new() }
     }
 
     fn top_level(&self, name: &str) -> Option<&[u8]> {
@@ -36,7 +39,8 @@ impl<'a> Fields<'a> {
 impl rsigma_eval::Event for Fields<'_> {
     fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
         if path.starts_with(facts::PREFIX) {
-            return self.facts.get(path).map(facts::Value::into_event_value);
+            let facts = self.facts.get_or_init(|| Facts::new(self.event, self.tables));
+            return facts.get(path).map(facts::Value::into_event_value);
         }
         if let Some(value) = self.top_level(path) {
             return Some(to_value(value)); // a member whose name has dots comes before members of members

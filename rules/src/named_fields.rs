@@ -39,8 +39,13 @@ fn collect_item(item: &DetectionItem, names: &mut Vec<String>) {
 
 /// What to say of the first field under `dial.` that no fact is called.
 pub(crate) fn fault(rule: &SigmaRule) -> Option<String> {
+    // `Dial.actor` would be taken for a member of the record, which no record has.
+    let is_fact = |name: &String| {
+        let prefix = name.get(..facts::PREFIX.len());
+        prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(facts::PREFIX))
+    };
     let mut unknown: Vec<String> =
-        of(rule).into_iter().filter(|name| name.starts_with(facts::PREFIX) && facts::find(name).is_none()).collect();
+        of(rule).into_iter().filter(|name| is_fact(name) && facts::find(name).is_none()).collect();
     unknown.sort();
     let name = unknown.first()?;
     Some(format!("there is no field `{name}`: did you mean `{}`? See `dial rules fields`", facts::nearest(name)))

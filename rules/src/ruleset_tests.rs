@@ -54,6 +54,11 @@ fn problems_name_file_line_and_cause() {
             5,
             "did you mean `dial.actor`",
         ),
+        (
+            "title: t\nlogsource: {product: aws}\ndetection:\n    s:\n        Dial.actor: x\n    condition: s",
+            5,
+            "did you mean `dial.actor`",
+        ),
         (&good, 2, "already used in a.yml"),
     ] {
         let found = problems(&format!("{good}{text}"));
@@ -101,6 +106,35 @@ fn facts_are_fields() {
             "requestParameters": {"userName": of}})
     };
     assert_eq!((found(by("alice", "bob")), found(by("alice", "Alice")), found(by("bob", "alice"))), (1, 0, 0));
+}
+
+#[test]
+fn items_of_every_kind_work_on_facts() {
+    let opened = event(json!({"eventSource": "ec2.amazonaws.com", "eventName": "AuthorizeSecurityGroupIngress",
+        "requestParameters": {"ipPermissions": {"items": [{"ipProtocol": "tcp", "fromPort": 22, "toPort": 23,
+            "ipRanges": {"items": [{"cidrIp": "0.0.0.0/1"}, {"cidrIp": "10.0.0.0/8"}]}}]}}}));
+    for (item, matches) in [
+        ("dial.sg.open_to_world: true", true),
+        ("dial.sg.open_to_world: false", false),
+        ("dial.sg.all_ports: false", true),
+        ("dial.sg.sensitive_ports: 22", true),
+        ("dial.sg.sensitive_ports: '23'", true),
+        ("dial.sg.sensitive_ports: 2", false),
+        ("dial.sg.sensitive_ports: [21, 22]", true),
+        ("dial.sg.ipv4_share|gte: 0.5", true),
+        ("dial.sg.ipv4_share|gt: 0.9", false),
+        ("dial.sg.cidrs|contains: 10.0.", true),
+        ("dial.sg.rules|startswith: tcp/22", true),
+        ("dial.sg.rules[all]|endswith: /8", false),
+        ("dial.sg.prefix_lists|exists: false", true),
+        ("dial.sg.world_ports|exists: true", true),
+        ("dial.policy.admin: null", true),
+        ("dial.policy.admin: false", false),
+        ("dial.share.accounts|exists: true", false),
+    ] {
+        let text = rule("a", &format!("    s: {{'{}\n    condition: s", item.replacen(": ", "': ", 1) + "}"));
+        assert_eq!(rules(&text).evaluate(&opened).len() == 1, matches, "{item}");
+    }
 }
 
 #[test]
