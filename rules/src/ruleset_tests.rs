@@ -125,7 +125,6 @@ fn items_of_every_kind_work_on_facts() {
         ("dial.sg.ipv4_share|gt: 0.9", false),
         ("dial.sg.cidrs|contains: 10.0.", true),
         ("dial.sg.rules|startswith: tcp/22", true),
-        ("dial.sg.rules[all]|endswith: /8", false),
         ("dial.sg.prefix_lists|exists: false", true),
         ("dial.sg.world_ports|exists: true", true),
         ("dial.policy.admin: null", true),

@@ -50,9 +50,20 @@ const DOCUMENTS: &[(&str, Place)] = &[
 ];
 
 /// Whose policies are of another kind, or are only tried out: endpoint policies of EC2 limit and grant nothing, as do
-/// service control policies; some policies of Logs say what to mask.
+/// service control policies; things of IoT are no identities of IAM; some policies of Logs say what to mask.
 fn is_foreign(service: &str, call: &str) -> bool {
-    matches!(service, "ec2" | "organizations" | "access-analyzer" | "fms" | "dlm" | "autoscaling" | "cloudformation")
+    const FOREIGN: &[&str] = &[
+        "access-analyzer",
+        "autoscaling",
+        "cloudformation",
+        "dlm",
+        "ec2",
+        "fms",
+        "iot",
+        "networkmanager",
+        "organizations",
+    ];
+    FOREIGN.contains(&service)
         || (service == "iam" && call.starts_with("Simulate"))
         || (service == "logs" && matches!(call, "PutAccountPolicy" | "PutDataProtectionPolicy"))
 }
@@ -63,6 +74,9 @@ pub(crate) fn of<'e>(facts: &Facts<'e>) -> Vec<Document<'e>> {
     let Some(request) = facts.request().filter(|_| !is_foreign(&service, &call)) else {
         return Vec::new();
     };
+    // Some services put all parameters into one: `PutAccessPointPolicyRequest`, `updateRestApiInput`.
+    let wrapped = ["Request", "Input"].iter().find_map(|suffix| request.get(&format!("{call}{suffix}")));
+    let request = wrapped.filter(|inner| inner.is_object()).unwrap_or(request);
     let mut found = Vec::new();
     for (name, place) in DOCUMENTS {
         let place = match *place {

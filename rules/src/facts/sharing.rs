@@ -43,10 +43,14 @@ impl Share {
                 share.public = true;
                 continue;
             }
-            let account = text.split(':').nth(4).filter(|account| is_account_id(account)).unwrap_or(text);
+            let Some(account) =
+                [text.split(':').nth(4).unwrap_or_default(), text].into_iter().find(|id| is_account_id(id))
+            else {
+                continue; // a service, or a group of the data lake's own
+            };
             let shown = if text.contains(":organizations:") { text } else { account };
             share.accounts.push(shown.to_owned());
-            if is_account_id(account) && facts.is_outside(account) {
+            if facts.is_outside(account) {
                 share.outside_accounts.push(shown.to_owned());
             }
         }
