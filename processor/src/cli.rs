@@ -185,6 +185,18 @@ The pairs of tactics and techniques are those of the rules' tags; a rule of seve
 A pattern marked read-only needs an EventBridge rule in the state ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS. Rules
 that may match any event are named on standard error; patterns named `everything` are for them alone.")]
     Patterns(RuleArgs),
+    /// The facts that rules may ask for: fields under `dial.`, with types and examples
+    #[command(
+        after_help = "Examples:\n  dial rules fields\n  dial rules fields policy\n  dial rules fields --json | jq -r .name"
+    )]
+    Fields(RuleFields),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuleFields {
+    /// Only fields with this in their names
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Option<String>,
 }
 
 #[derive(Debug, Args)]

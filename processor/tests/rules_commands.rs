@@ -70,6 +70,28 @@ fn a_listed_rule_says_what_it_is() {
 }
 
 #[test]
+fn facts_are_listed_and_unknown_ones_refused_with_the_nearest() {
+    let folder = Folder::new();
+    let all = folder.run("rules fields --json").expect(0, &[]).json();
+    assert!(all.len() >= 50, "{}", all.len());
+    for field in &all {
+        for key in ["name", "type", "about", "present"] {
+            assert!(field[key].as_str().is_some_and(|text| !text.is_empty()), "{key} in {field}");
+        }
+        assert!(!field["example"].is_null(), "{field}");
+    }
+    let some = folder.run("rules fields dial.acl --json").expect(0, &[]).json();
+    assert!(!some.is_empty() && some.len() < all.len());
+    folder.run("rules fields nonsense").expect(2, &["nonsense", "nearest"]);
+    folder.write(
+        "a.yml",
+        rule(ID, "CreateUser").replace("eventName: ", "dial.sg.open_to_word: true\n        eventName: "),
+    );
+    let found = folder.run("rules check a.yml --json").expect(1, &[]);
+    assert!(found.out.contains("dial.sg.open_to_world"), "{}", found.out);
+}
+
+#[test]
 fn every_broken_rule_is_reported_at_once() {
     let folder = Folder::new();
     folder.write("a.yml", "title: [\n");

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::event::Event;
 use crate::fields::Fields;
 use crate::rule::Rule;
+use crate::tables::Tables;
 
 /// A condition of a rule, and whether an event meets it. The root stands for the whole rule.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,10 +31,10 @@ pub struct Explanation {
     pub parts: Vec<Explanation>,
 }
 
-/// Evaluates a rule on an event, all of its conditions, those too that could be spared.
-pub fn explain(rule: &Rule, event: &Event) -> Explanation {
+/// Evaluates a rule on an event, all of its conditions, those too that could be spared. Facts know what the tables say.
+pub fn explain(rule: &Rule, event: &Event, tables: &Tables) -> Explanation {
     let looks = rule.looks_at(event.kind());
-    let RuleExplanation { matched, conditions, .. } = explain_rule(&rule.compiled(), &Fields(event));
+    let RuleExplanation { matched, conditions, .. } = explain_rule(&rule.compiled(), &Fields::new(event, tables));
     let traced = conditions.iter().zip(&rule.conditions);
     let mut parts: Vec<_> = traced.map(|(trace, written)| of_condition(trace, written, rule)).collect();
     if let Some(service) = &rule.service {
@@ -169,7 +170,7 @@ mod tests {
             "title: t\nid: r\nlogsource: {{product: aws, service: cloudtrail}}\ndetection: {detection}\n"
         ));
         let event = event(members);
-        let explained = explain(&rules.rules()[0], &event);
+        let explained = explain(&rules.rules()[0], &event, rules.tables());
         assert_eq!(explained.matched, !rules.evaluate_all(&event).is_empty());
         explained
     }
@@ -236,7 +237,7 @@ mod tests {
         let rules = rules(
             "title: t\nid: r\nlogsource: {product: aws, service: guardduty}\ndetection: {s: {eventName: CreateUser}, condition: s}",
         );
-        let explained = explain(&rules.rules()[0], &event(json!({})));
+        let explained = explain(&rules.rules()[0], &event(json!({})), rules.tables());
         assert!(!explained.matched && !explained.parts[0].matched && explained.parts[1].matched);
     }
 }

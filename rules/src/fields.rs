@@ -2,30 +2,46 @@
 //! answers as `rsigma_eval::JsonEvent` does over the parsed record; the tests compare the two.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use rsigma_eval::EventValue;
 
 use crate::event::{Event, Key};
+use crate::facts::{self, Facts};
 use crate::json;
+use crate::tables::Tables;
 
 /// How deep keyword searches look, as in rsigma.
 const KEYWORD_DEPTH: usize = 64;
 
-/// An event as rsigma evaluates it.
-pub(crate) struct Fields<'a>(pub(crate) &'a Event);
+/// An event as rsigma evaluates it, with the facts that are derived from it.
+pub(crate) struct Fields<'a> {
+    event: &'a Event,
+    tables: &'a Tables,
+    /// Made when a rule first asks for one: most events never need them.
+    facts: OnceCell<Facts<'a>>,
+}
 
-impl Fields<'_> {
+impl<'a> Fields<'a> {
+    pub(crate) fn new(event: &'a Event, tables: &'a Tables) -> Fields<'a> {
+        Fields { event, tables, facts: OnceCell::new() }
+    }
+
     fn top_level(&self, name: &str) -> Option<&[u8]> {
         match Key::from_name(name) {
-            Some(key) => self.0.member(key),
-            None => json::member(self.0.raw(), name),
+            Some(key) => self.event.member(key),
+            None => json::member(self.event.raw(), name),
         }
     }
 }
 
 impl rsigma_eval::Event for Fields<'_> {
     fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
+        if path.starts_with(facts::PREFIX) {
+            let facts = self.facts.get_or_init(|| Facts::new(self.event, self.tables));
+            return facts.get(path).map(facts::Value::into_event_value);
+        }
         if let Some(value) = self.top_level(path) {
             return Some(to_value(value)); // a member whose name has dots comes before members of members
         }
@@ -46,13 +62,13 @@ impl rsigma_eval::Event for Fields<'_> {
     }
 
     fn any_string_value(&self, pred: &dyn Fn(&str) -> bool) -> bool {
-        any_string(self.0.raw(), &mut |text| pred(text), KEYWORD_DEPTH)
+        any_string(self.event.raw(), &mut |text| pred(text), KEYWORD_DEPTH)
     }
 
     fn all_string_values(&self) -> Vec<Cow<'_, str>> {
         let mut all = Vec::new();
         any_string(
-            self.0.raw(),
+            self.event.raw(),
             &mut |text| {
                 all.push(Cow::Owned(text.to_owned()));
                 false
@@ -63,7 +79,7 @@ impl rsigma_eval::Event for Fields<'_> {
     }
 
     fn to_json(&self) -> serde_json::Value {
-        serde_json::from_slice(self.0.raw()).unwrap_or_default()
+        serde_json::from_slice(self.event.raw()).unwrap_or_default()
     }
 }
 
@@ -223,7 +239,8 @@ mod tests {
         fn answers_as_a_parsed_tree_does(x in value(), dotted in value()) {
             let event = event(json!({ "x": x, "a.b": dotted }));
             let tree: Value = serde_json::from_slice(event.raw()).unwrap();
-            let (ours, theirs) = (Fields(&event), JsonEvent::borrow(&tree));
+            let tables = Tables::default();
+            let (ours, theirs) = (Fields::new(&event, &tables), JsonEvent::borrow(&tree));
             for path in PATHS {
                 prop_assert_eq!(ours.get_field(path), theirs.get_field(path), "{}", path);
             }

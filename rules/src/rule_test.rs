@@ -7,6 +7,7 @@ use crate::decode::{Decoded, Decoder};
 use crate::event::rfc3339;
 use crate::patterns::{Patterns, envelope};
 use crate::ruleset::{RuleFile, RuleSet};
+use crate::tables::Tables;
 
 /// A file of tests.
 #[derive(Debug, Deserialize)]
@@ -14,6 +15,9 @@ use crate::ruleset::{RuleFile, RuleSet};
 pub struct RuleTest {
     /// The id of the rule that is tested.
     pub rule: String,
+    /// What facts know in all cases; the default tables unless told otherwise.
+    #[serde(default)]
+    pub tables: Tables,
     /// Its cases.
     pub cases: Vec<Case>,
 }
@@ -27,6 +31,8 @@ pub struct Case {
     /// CloudTrail records, complete or partial, or EventBridge envelopes of them or of GuardDuty and Security Hub
     /// findings. What every record has is filled in where it is missing.
     pub events: Vec<Map<String, Value>>,
+    /// What facts know in this case, instead of the file's tables.
+    pub tables: Option<Tables>,
     /// Numbers, from 1, of the events that the rule must match; it must match no other.
     pub expect: Vec<usize>,
 }
@@ -51,6 +57,10 @@ impl RuleTest {
     /// Says what is wrong with it, with line and column where YAML knows them.
     pub fn parse(text: &str) -> Result<RuleTest, String> {
         let test: RuleTest = yaml_serde::from_str(text).map_err(|error| error.to_string())?;
+        let cases = test.cases.iter().filter_map(|case| case.tables.as_ref());
+        if let Some(fault) = cases.chain([&test.tables]).flat_map(Tables::faults).next() {
+            return Err(format!("under `tables`: {fault}"));
+        }
         if test.cases.is_empty() {
             return Err("it has no cases: a test without cases tests nothing".to_owned());
         }
@@ -74,10 +84,14 @@ pub fn run(rules: &RuleSet, file: &RuleFile) -> Vec<Outcome> {
         let failure = format!("no loaded rule has the id {}", test.rule);
         return vec![outcome(&test.rule, "the file itself", Some(failure))];
     }
-    test.cases.iter().map(|case| outcome(&test.rule, &case.name, run_case(rules, &test.rule, case).err())).collect()
+    let failure = |case: &Case| {
+        let tables = case.tables.as_ref().unwrap_or(&test.tables);
+        run_case(rules, tables, &test.rule, case).err()
+    };
+    test.cases.iter().map(|case| outcome(&test.rule, &case.name, failure(case))).collect()
 }
 
-fn run_case(rules: &RuleSet, rule: &str, case: &Case) -> Result<(), String> {
+fn run_case(rules: &RuleSet, tables: &Tables, rule: &str, case: &Case) -> Result<(), String> {
     let mut found = Vec::new();
     let mut unforwarded = Vec::new();
     let forwarding = Patterns::of(rules.rule(rule).map(AsRef::as_ref)).forwarding();
@@ -90,7 +104,9 @@ fn run_case(rules: &RuleSet, rule: &str, case: &Case) -> Result<(), String> {
                 Decoded::DeadLetter(letter) => {
                     return Err(format!("event {number} cannot be decoded: {}", letter.reason));
                 }
-                Decoded::Event(event) if rules.evaluate(&event).iter().any(|found| found.rule.id == rule) => {
+                Decoded::Event(event)
+                    if rules.evaluate_with(&event, tables).iter().any(|found| found.rule.id == rule) =>
+                {
                     found.push(number);
                     if !forwarding.forwards(&envelope(&sent)) {
                         unforwarded.push(number);
@@ -207,6 +223,24 @@ mod tests {
             "title: t\nid: r\nlogsource: {product: aws, service: guardduty}\ndetection: {s: {type: x}, condition: s}",
         );
         assert_eq!(run(&rules, &RuleFile { name: "t".into(), text }).remove(0).failure, None);
+    }
+
+    #[test]
+    fn tables_are_given_by_file_or_by_case() {
+        let text =
+            "title: t\nid: r\nlogsource: {product: aws}\ndetection: {s: {dial.target.critical: true}, condition: s}";
+        let case = |tables: &str, expect: &str| {
+            format!(
+                " - {{name: n, {tables} events: [{{eventSource: i, eventName: x, requestParameters: {{name: prod}}}}], expect: {expect}}}\n"
+            )
+        };
+        let cases = case("", "[1]") + &case("tables: {critical_names: [test]},", "[]");
+        let file = RuleFile {
+            name: "t".into(),
+            text: format!("rule: r\ntables: {{critical_names: ['p*']}}\ncases:\n{cases}"),
+        };
+        assert!(run(&rules(text), &file).iter().all(|outcome| outcome.failure.is_none()));
+        assert!(failures(&case("tables: {own_accounts: ['1']},", "[]"))[0].as_ref().unwrap().contains("own_accounts"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::event::{Event, EventKind};
 use crate::fields::Fields;
 use crate::index::{Index, Need};
 use crate::rule::Rule;
+use crate::tables::Tables;
 
 /// A file of rules: what it is called, and its text. It may hold several YAML documents.
 #[derive(Debug, Clone)]
@@ -62,12 +63,19 @@ pub struct RuleSet {
     cloudtrail: Index,
     guardduty: Index,
     securityhub: Index,
+    tables: Tables,
 }
 
 impl RuleSet {
-    /// Loads all rules of these files. Order is kept.
+    /// Loads all rules of these files, with the default tables. Order is kept.
     pub fn load(files: &[RuleFile]) -> Loaded {
-        let mut loaded = Loaded { rules: RuleSet::default(), problems: Vec::new(), foreign: Vec::new() };
+        RuleSet::load_with(files, Tables::default())
+    }
+
+    /// Loads all rules of these files; facts will know what the tables say.
+    pub fn load_with(files: &[RuleFile], tables: Tables) -> Loaded {
+        let rules = RuleSet { tables, ..RuleSet::default() };
+        let mut loaded = Loaded { rules, problems: Vec::new(), foreign: Vec::new() };
         let mut seen: HashMap<String, String> = HashMap::new();
         for file in files {
             for document in crate::sigma::documents(&file.text) {
@@ -82,6 +90,11 @@ impl RuleSet {
         &self.rules
     }
 
+    /// The tables that facts use.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
     /// The rule with this id.
     pub fn rule(&self, id: &str) -> Option<&Arc<Rule>> {
         self.rules.iter().find(|rule| rule.id == id)
@@ -90,7 +103,12 @@ impl RuleSet {
     /// The rules that the event satisfies. Only rules whose `eventName` and `eventSource` conditions the event can meet
     /// are evaluated.
     pub fn evaluate<'e>(&self, event: &'e Event) -> Vec<Match<'e>> {
-        let fields = Fields(event);
+        self.evaluate_with(event, &self.tables)
+    }
+
+    /// [`RuleSet::evaluate`] with other tables than the rule set's own.
+    pub fn evaluate_with<'e>(&self, event: &'e Event, tables: &Tables) -> Vec<Match<'e>> {
+        let fields = Fields::new(event, tables);
         self.index(event.kind())
             .candidates(&event.name(), &event.source())
             .filter(|&rule| self.rules[rule].matches(&fields))
@@ -100,7 +118,7 @@ impl RuleSet {
 
     /// The same matches by evaluating every rule: what [`RuleSet::evaluate`] is held against.
     pub fn evaluate_all<'e>(&self, event: &'e Event) -> Vec<Match<'e>> {
-        let fields = Fields(event);
+        let fields = Fields::new(event, &self.tables);
         self.rules
             .iter()
             .filter(|rule| rule.looks_at(event.kind()) && rule.matches(&fields))
@@ -154,7 +172,11 @@ impl Loaded {
                 self.foreign.push((file.name.clone(), rule.title.clone()));
                 continue;
             }
-            match Rule::compile(rule, &file.name, document.line) {
+            let compiled = match crate::named_fields::fault(rule) {
+                Some(message) => Err(message),
+                None => Rule::compile(rule, &file.name, document.line),
+            };
+            match compiled {
                 Err(message) => self.problems.push(problem(document.locate(&message), message)),
                 Ok(compiled) => match seen.insert(compiled.id.clone(), file.name.clone()) {
                     None => self.rules.insert(compiled),

@@ -44,6 +44,21 @@ fn problems_name_file_line_and_cause() {
             2,
             "correlation",
         ),
+        (
+            "title: t\nlogsource: {product: aws}\ndetection:\n    s: {a: b}\n    t:\n        dial.polcy.admin: true\n    condition: s or t",
+            6,
+            "did you mean `dial.policy.admin`",
+        ),
+        (
+            "title: t\nlogsource: {product: aws}\ndetection:\n    s:\n        a|fieldref: dial.actors\n    condition: s",
+            5,
+            "did you mean `dial.actor`",
+        ),
+        (
+            "title: t\nlogsource: {product: aws}\ndetection:\n    s:\n        Dial.actor: x\n    condition: s",
+            5,
+            "did you mean `dial.actor`",
+        ),
         (&good, 2, "already used in a.yml"),
     ] {
         let found = problems(&format!("{good}{text}"));
@@ -77,6 +92,61 @@ fn rules_of_other_products_are_named_and_left_out() {
     )]);
     assert_eq!(loaded.foreign, [("w.yml".to_owned(), "w".to_owned())]);
     assert!(loaded.problems.is_empty() && loaded.rules.rules().is_empty());
+}
+
+#[test]
+fn facts_are_fields() {
+    let text = rule(
+        "a",
+        "    s: {eventName: CreateAccessKey, dial.iam.other_user: true, dial.actor|endswith: ice}\n    condition: s",
+    );
+    let found = |members| rules(&text).evaluate(&event(members)).len();
+    let by = |user: &str, of: &str| {
+        json!({"eventName": "CreateAccessKey", "userIdentity": {"type": "IAMUser", "userName": user},
+            "requestParameters": {"userName": of}})
+    };
+    assert_eq!((found(by("alice", "bob")), found(by("alice", "Alice")), found(by("bob", "alice"))), (1, 0, 0));
+}
+
+#[test]
+fn items_of_every_kind_work_on_facts() {
+    let opened = event(json!({"eventSource": "ec2.amazonaws.com", "eventName": "AuthorizeSecurityGroupIngress",
+        "requestParameters": {"ipPermissions": {"items": [{"ipProtocol": "tcp", "fromPort": 22, "toPort": 23,
+            "ipRanges": {"items": [{"cidrIp": "0.0.0.0/1"}, {"cidrIp": "10.0.0.0/8"}]}}]}}}));
+    for (item, matches) in [
+        ("dial.sg.open_to_world: true", true),
+        ("dial.sg.open_to_world: false", false),
+        ("dial.sg.all_ports: false", true),
+        ("dial.sg.sensitive_ports: 22", true),
+        ("dial.sg.sensitive_ports: '23'", true),
+        ("dial.sg.sensitive_ports: 2", false),
+        ("dial.sg.sensitive_ports: [21, 22]", true),
+        ("dial.sg.ipv4_share|gte: 0.5", true),
+        ("dial.sg.ipv4_share|gt: 0.9", false),
+        ("dial.sg.cidrs|contains: 10.0.", true),
+        ("dial.sg.rules|startswith: tcp/22", true),
+        ("dial.sg.prefix_lists|exists: false", true),
+        ("dial.sg.world_ports|exists: true", true),
+        ("dial.policy.admin: null", true),
+        ("dial.policy.admin: false", false),
+        ("dial.share.accounts|exists: true", false),
+    ] {
+        let text = rule("a", &format!("    s: {{'{}\n    condition: s", item.replacen(": ", "': ", 1) + "}"));
+        assert_eq!(rules(&text).evaluate(&opened).len() == 1, matches, "{item}");
+    }
+}
+
+#[test]
+fn tables_are_part_of_the_rule_set() {
+    let text = rule("a", "    s: {dial.share.outside: true}\n    condition: s");
+    let tables = Tables { own_accounts: ["444455556666".to_owned()].into(), ..Tables::default() };
+    let shared = event(json!({"eventSource": "rds.amazonaws.com", "eventName": "ModifyDBSnapshotAttribute",
+        "requestParameters": {"attributeName": "restore", "valuesToAdd": ["444455556666"]}}));
+    assert_eq!(rules(&text).evaluate(&shared).len(), 1);
+    let loaded = RuleSet::load_with(&[file("a.yml", &text)], tables.clone());
+    assert_eq!(loaded.rules.evaluate(&shared).len(), 0);
+    assert_eq!(loaded.rules.evaluate_all(&shared).len(), 0);
+    assert_eq!(rules(&text).evaluate_with(&shared, &tables).len(), 0);
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &RuleExplain, settings: &Settings, output: &Output) -> R
     for decoded in Decoder::new(open(&args.event)?) {
         match decoded {
             Decoded::Event(event) => {
-                let explanation = explain(rule, &event);
+                let explanation = explain(rule, &event, rules.tables());
                 events += 1;
                 matched += u64::from(explanation.matched);
                 show(rule, &event, &explanation, output)?;

@@ -9,7 +9,7 @@ use dial_rules::rule_test::{self, Outcome as TestOutcome, RuleTest};
 use dial_rules::ruleset::{Loaded, Problem, RuleFile, RuleSet};
 use serde_json::json;
 
-use crate::cli::{RuleArgs, RuleList, RulePaths, Rules};
+use crate::cli::{RuleArgs, RuleFields, RuleList, RulePaths, Rules};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note, plain, severity_cell};
 use crate::rule_files;
@@ -26,6 +26,7 @@ pub(crate) fn run(command: Rules, settings: &Settings, output: &Output) -> Resul
         Rules::List(args) => read(&args.paths.paths, settings).and_then(|(files, _)| list(&files, &args, output)),
         Rules::Explain(args) => super::explain::run(&args, settings, output),
         Rules::Coverage(args) => super::coverage::run(&args, settings, output),
+        Rules::Fields(RuleFields { text }) => super::rule_fields::list(text.as_deref().unwrap_or_default(), output),
         Rules::Patterns(RuleArgs { rules }) => super::patterns::run(&rules, settings, output),
     }
 }
