@@ -23,6 +23,9 @@ use crate::worker::WorkerError;
 /// After the processors were told to let go, so long may their leases' release take.
 const RELEASE_TIME: Duration = Duration::from_secs(2);
 
+/// How often a lease that its owner keeps writing to is reached for in one look.
+const STEAL_ATTEMPTS: usize = 4;
+
 /// The leases that a worker sees, and the shards that it runs.
 pub(crate) struct Fleet {
     around: Arc<Surroundings>,
@@ -168,7 +171,8 @@ impl Fleet {
             debug!(?action, "lease");
             match action {
                 LeaseAction::Create(lease) => created |= within(time, "PutItem", leases.create(&lease)).await?,
-                LeaseAction::Take(lease) | LeaseAction::Steal(lease) => self.take(&lease).await?,
+                LeaseAction::Take(lease) => self.take(&lease).await.map(drop)?,
+                LeaseAction::Steal(lease) => self.steal(lease).await?,
                 LeaseAction::Delete(lease) => match within(time, "DeleteItem", leases.delete(&lease)).await {
                     Err(error) if error.kind == ErrorKind::Refused => {}
                     done => done?,
@@ -178,7 +182,25 @@ impl Fleet {
         Ok(created)
     }
 
-    async fn take(&mut self, lease: &Lease) -> Result<(), PortError> {
+    /// The owner of a lease writes to it all the time, so the lease as it was planned with is often out of date. What
+    /// was decided holds for its next state as well, while the owner is the same.
+    async fn steal(&mut self, planned: Lease) -> Result<(), PortError> {
+        let (leases, time) = (self.around.leases.clone(), self.around.config.failover);
+        let mut lease = planned;
+        for _ in 0..STEAL_ATTEMPTS {
+            if self.take(&lease).await? {
+                return Ok(());
+            }
+            match within(time, "GetItem", leases.get(&lease.lease_key)).await? {
+                Some(now) if now.lease_owner == lease.lease_owner && !now.is_ended() => lease = now,
+                _ => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the lease and runs its shard. False if somebody was faster.
+    async fn take(&mut self, lease: &Lease) -> Result<bool, PortError> {
         let config = &self.around.config;
         let leases = self.around.leases.clone();
         match HeldLease::take(leases, lease, &config.worker_id, config.failover).await {
@@ -187,11 +209,10 @@ impl Fleet {
                 let run = ShardRun::new(self.around.clone(), held).run();
                 let id = self.runs.spawn(run).id();
                 self.running.insert(lease.lease_key.clone(), id);
-                Ok(())
+                Ok(true)
             }
             Err(CheckpointError::Store(error)) => Err(error),
-            // Somebody was faster.
-            Err(_) => Ok(()),
+            Err(_) => Ok(false),
         }
     }
 
