@@ -231,7 +231,8 @@ impl Fleet {
     }
 }
 
-async fn within<T>(
+/// A call that is given up after `time`: a lost answer must not hold up what comes after it.
+pub(crate) async fn within<T>(
     time: Duration,
     call: &'static str,
     answer: impl Future<Output = Result<T, PortError>>,

@@ -13,6 +13,7 @@ use crate::checkpointer::Checkpointer;
 use crate::children;
 use crate::config::WorkerConfig;
 use crate::error::{ErrorKind, ProcessError};
+use crate::fleet::within;
 use crate::held::HeldLease;
 use crate::lease::LeaseChange;
 use crate::processor::{ProcessorFactory, ShardProcessor, ShardStart};
@@ -252,7 +253,8 @@ impl ShardRun {
         let seed = retry::seed_of(&[&self.around.config.worker_id, &self.shard_id, "end"]);
         let mut failures = 0;
         loop {
-            let error = match children::begin(&self.around, &self.shard_id, &children, gone).await {
+            let begun = children::begin(&self.around, &self.shard_id, &children, gone);
+            let error = match within(self.around.config.failover, "ListShards", begun).await {
                 Ok(children) => match self.write_end(children).await {
                     Err(CheckpointError::Store(error)) => error,
                     done => return done.map_err(Halt::from),
