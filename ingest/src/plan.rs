@@ -63,6 +63,12 @@ pub fn plan_leases(leases: &[Sighting], shards: &[Shard], planner: &Planner<'_>,
     actions
 }
 
+/// The leases that listed shards should have and have not, a parent's before its child's.
+pub(crate) fn missing_leases(leases: &[Lease], shards: &[Shard], initial: InitialPosition) -> Vec<Lease> {
+    let known: BTreeMap<&str, &Lease> = leases.iter().map(|lease| (lease.lease_key.as_str(), lease)).collect();
+    missing(&known, shards, &Lineage::new(shards, leases.iter()), initial)
+}
+
 /// The leases of shards that were never begun.
 ///
 /// A shard without a lease but with a leased descendant was done with before. One that follows a leased shard, by
