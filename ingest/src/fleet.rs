@@ -149,7 +149,12 @@ impl Fleet {
             initial_position: around.config.initial_position,
             max_leases: around.config.max_leases,
         };
-        let actions = plan_leases(&leases, &self.shards, &planner, now);
+        let mut actions = plan_leases(&leases, &self.shards, &planner, now);
+        if actions.iter().any(|action| matches!(action, LeaseAction::Delete(_))) {
+            // A shard that ended soon after it began may only be younger than the last listing.
+            self.list_shards().await?;
+            actions = plan_leases(&leases, &self.shards, &planner, now);
+        }
         let done = actions.is_empty() && plan::is_all_done(&leases, &self.drained(), &planner, now);
         Ok((actions, done))
     }
