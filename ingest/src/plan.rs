@@ -145,7 +145,9 @@ fn steal(
     now: Duration,
 ) -> Option<LeaseAction> {
     let mut owned: BTreeMap<&str, Vec<&Lease>> = BTreeMap::new();
-    for seen in active.iter().filter(|seen| !seen.is_expired(planner.failover, now)) {
+    // What we work on and somebody else owns was taken from us: our work on it must end before another begins.
+    let others = |seen: &&&Sighting| !planner.held.contains(&seen.lease.lease_key);
+    for seen in active.iter().filter(|seen| !seen.is_expired(planner.failover, now)).filter(others) {
         if let Some(owner) = seen.lease.lease_owner.as_deref().filter(|owner| *owner != planner.worker_id) {
             owned.entry(owner).or_default().push(&seen.lease);
         }
