@@ -182,7 +182,23 @@ impl Fleet {
         Ok(created)
     }
 
+    /// Whether no parent of the shard is at work still. Reading the table is no snapshot: it may show a child's lease
+    /// that was created meanwhile, and miss the parent's, which was created before that. Asked for by its key it shows.
+    async fn parents_are_done(&self, lease: &Lease) -> Result<bool, PortError> {
+        let (leases, time) = (&self.around.leases, self.around.config.failover);
+        for parent in lease.parent_shard_ids.iter().filter(|parent| !self.sightings.know(parent)) {
+            let parent = within(time, "GetItem", leases.get(parent)).await?;
+            if parent.is_some_and(|parent| !parent.is_ended()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     async fn take(&mut self, lease: &Lease) -> Result<(), PortError> {
+        if !self.parents_are_done(lease).await? {
+            return Ok(());
+        }
         let config = &self.around.config;
         let leases = self.around.leases.clone();
         match HeldLease::take(leases, lease, &config.worker_id, config.failover).await {
