@@ -182,6 +182,19 @@ impl Fleet {
         Ok(created)
     }
 
+    /// Whether no parent of the shard is at work still. Reading the table is no snapshot: it may show a child's lease
+    /// that was created meanwhile, and miss the parent's, which was created before that. Asked for by its key it shows.
+    async fn parents_are_done(&self, lease: &Lease) -> Result<bool, PortError> {
+        let (leases, time) = (&self.around.leases, self.around.config.failover);
+        for parent in lease.parent_shard_ids.iter().filter(|parent| !self.sightings.know(parent)) {
+            let parent = within(time, "GetItem", leases.get(parent)).await?;
+            if parent.is_some_and(|parent| !parent.is_ended()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The owner of a lease writes to it all the time, so the lease as it was planned with is often out of date. What
     /// was decided holds for its next state as well, while the owner is the same.
     async fn steal(&mut self, planned: Lease) -> Result<(), PortError> {
@@ -199,8 +212,11 @@ impl Fleet {
         Ok(())
     }
 
-    /// Takes the lease and runs its shard. False if somebody was faster.
+    /// Takes the lease and runs its shard. False if somebody was faster, or a parent is at work still.
     async fn take(&mut self, lease: &Lease) -> Result<bool, PortError> {
+        if !self.parents_are_done(lease).await? {
+            return Ok(false);
+        }
         let config = &self.around.config;
         let leases = self.around.leases.clone();
         match HeldLease::take(leases, lease, &config.worker_id, config.failover).await {
@@ -253,7 +269,8 @@ impl Fleet {
     }
 }
 
-async fn within<T>(
+/// A call that is given up after `time`: a lost answer must not hold up what comes after it.
+pub(crate) async fn within<T>(
     time: Duration,
     call: &'static str,
     answer: impl Future<Output = Result<T, PortError>>,

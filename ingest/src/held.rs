@@ -1,6 +1,9 @@
 //! A lease that this worker holds: every write to it goes through here, one at a time.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
@@ -89,6 +92,24 @@ impl HeldLease {
     /// Whether it is certainly ours now.
     pub(crate) fn is_valid(&self) -> bool {
         !self.lost.is_cancelled() && Instant::now() < self.valid_until()
+    }
+
+    /// Lets `work` go on while the lease is certainly ours; `None` once it is not.
+    ///
+    /// Asked whenever `work` is about to go on, not only when a timer fires: a process that stood still (SIGSTOP, a
+    /// paused machine) may find an answer waiting before it finds that its time has run out, and must not begin the
+    /// next write on the strength of it.
+    pub(crate) async fn while_valid<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        let work = poll_fn(|cx| match self.is_valid() {
+            true => work.as_mut().poll(cx).map(Some),
+            false => Poll::Ready(None),
+        });
+        tokio::select! {
+            biased;
+            () = self.lost.cancelled() => None,
+            done = work => done,
+        }
     }
 
     fn valid_until(&self) -> Instant {

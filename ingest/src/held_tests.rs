@@ -73,6 +73,24 @@ fn stored(store: &Unreliable) -> Lease {
 }
 
 #[tokio::test(start_paused = true)]
+async fn work_does_not_go_on_after_a_standstill_that_outlasted_the_lease() {
+    let (_, held) = held().await;
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let mut went_on = false;
+    let work = async {
+        answered.await.unwrap();
+        went_on = true;
+    };
+    // The answer comes while nothing runs: `advance` fires no timer before the work is asked to go on.
+    let standstill = async {
+        answer.send(()).unwrap();
+        tokio::time::advance(FAILOVER).await;
+    };
+    let (done, ()) = tokio::join!(held.while_valid(work), standstill);
+    assert!(done.is_none() && !went_on);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_whose_answer_was_lost_is_found_to_be_made() {
     let (store, held) = held().await;
     store.answers_to_lose.store(1, Ordering::SeqCst);

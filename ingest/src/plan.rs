@@ -63,6 +63,12 @@ pub fn plan_leases(leases: &[Sighting], shards: &[Shard], planner: &Planner<'_>,
     actions
 }
 
+/// The leases that listed shards should have and have not, a parent's before its child's.
+pub(crate) fn missing_leases(leases: &[Lease], shards: &[Shard], initial: InitialPosition) -> Vec<Lease> {
+    let known: BTreeMap<&str, &Lease> = leases.iter().map(|lease| (lease.lease_key.as_str(), lease)).collect();
+    missing(&known, shards, &Lineage::new(shards, leases.iter()), initial)
+}
+
 /// The leases of shards that were never begun.
 ///
 /// A shard without a lease but with a leased descendant was done with before. One that follows a leased shard, by
@@ -139,7 +145,9 @@ fn steal(
     now: Duration,
 ) -> Option<LeaseAction> {
     let mut owned: BTreeMap<&str, Vec<&Lease>> = BTreeMap::new();
-    for seen in active.iter().filter(|seen| !seen.is_expired(planner.failover, now)) {
+    // What we work on and somebody else owns was taken from us: our work on it must end before another begins.
+    let others = |seen: &&&Sighting| !planner.held.contains(&seen.lease.lease_key);
+    for seen in active.iter().filter(|seen| !seen.is_expired(planner.failover, now)).filter(others) {
         if let Some(owner) = seen.lease.lease_owner.as_deref().filter(|owner| *owner != planner.worker_id) {
             owned.entry(owner).or_default().push(&seen.lease);
         }

@@ -178,6 +178,18 @@ fn a_lease_is_taken_when_free_expired_or_ones_own() {
 }
 
 #[test]
+fn what_was_taken_from_us_is_not_taken_back_while_we_work_on_it_still() {
+    let owned =
+        |id: &str| lease(&shard(id, &[], (0, 0), true), at("1")).after(&LeaseChange::Take { owner: "rich".into() });
+    let leases = ["a", "b", "c", "d"].map(|id| seen(owned(id), 99));
+    let stolen = taken(&Me::new().plan(&leases, &[], 100));
+    assert_eq!(stolen.len(), 1);
+    let me = Me { held: stolen.clone(), ..Me::new() };
+    let other = taken(&me.plan(&leases, &[], 100));
+    assert!(other.len() == 1 && other.is_disjoint(&stolen), "{other:?}");
+}
+
+#[test]
 fn a_lease_is_removed_when_its_shard_is_gone_and_its_children_have_begun() {
     let [a, b, c, d, e] = family().try_into().unwrap();
     let deleted = |b_at: Position, shards: &[Shard]| {

@@ -261,9 +261,9 @@ impl ShardReader {
     /// Whether the stream answers and does not list this shard. A stream that is missing itself is a mistake, not a
     /// reason to close its shards.
     async fn is_gone(&self) -> bool {
-        match all_shards(self.stream.as_ref()).await {
-            Ok(shards) => !shards.is_empty() && shards.iter().all(|shard| *shard.shard_id != *self.shard_id),
-            Err(_) => false,
+        match timeout(CALL_TIME, all_shards(self.stream.as_ref())).await {
+            Ok(Ok(shards)) => !shards.is_empty() && shards.iter().all(|shard| *shard.shard_id != *self.shard_id),
+            Ok(Err(_)) | Err(_) => false,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::config::WorkerConfig;
 use crate::error::{ErrorKind, ProcessError};
 use crate::fan_out::FanOut;
 use crate::feed::{Fed, Feed};
+use crate::fleet::within;
 use crate::health::{HealthBook, HealthEntry};
 use crate::held::HeldLease;
 use crate::lease::LeaseChange;
@@ -115,13 +116,15 @@ impl ShardRun {
     /// Works on the shard until something ends that, and leaves the lease as that demands.
     pub(crate) async fn run(mut self) -> Outcome {
         let keeper = AbortOnDrop(tokio::spawn(self.held.clone().keep()));
-        let (lost, overdue) = (self.held.lost().clone(), self.around.overdue.clone());
-        let end = tokio::select! {
-            biased;
-            () = lost.cancelled() => Err(Halt::Lost),
-            () = overdue.cancelled() => Err(Halt::Stopping),
-            end = self.work() => end,
+        let (held, overdue) = (self.held.clone(), self.around.overdue.clone());
+        let work = async {
+            tokio::select! {
+                biased;
+                () = overdue.cancelled() => Err(Halt::Stopping),
+                end = self.work() => end,
+            }
         };
+        let end = held.while_valid(work).await.unwrap_or(Err(Halt::Lost));
         let outcome = self.conclude(end, &overdue).await;
         drop(keeper);
         outcome
@@ -134,20 +137,11 @@ impl ShardRun {
                 self.held.lost().cancel();
                 Outcome::Ended
             }
-            Err(Halt::Lost) => {
-                warn!(shard = %self.shard_id, "lease lost");
-                self.health.lost();
-                self.held.lost().cancel();
-                self.processor.lease_lost().await;
-                Outcome::Lost
-            }
+            Err(Halt::Lost) => self.lose().await,
             Err(Halt::Stopping) => {
-                tokio::select! {
-                    biased;
-                    () = overdue.cancelled() => warn!(shard = %self.shard_id, "not finished in time; letting go"),
-                    done = self.processor.shutdown(&self.checkpointer) => if let Err(error) = done {
-                        warn!(shard = %self.shard_id, %error, "the processor did not shut down well");
-                    },
+                let held = self.held.clone();
+                if held.while_valid(self.shut_down(overdue)).await.is_none() {
+                    return self.lose().await;
                 }
                 self.held.release().await;
                 Outcome::Stopped
@@ -157,6 +151,24 @@ impl ShardRun {
                 self.held.release().await;
                 Outcome::Failed(error)
             }
+        }
+    }
+
+    async fn lose(&mut self) -> Outcome {
+        warn!(shard = %self.shard_id, "lease lost");
+        self.health.lost();
+        self.held.lost().cancel();
+        self.processor.lease_lost().await;
+        Outcome::Lost
+    }
+
+    async fn shut_down(&mut self, overdue: &CancellationToken) {
+        tokio::select! {
+            biased;
+            () = overdue.cancelled() => warn!(shard = %self.shard_id, "not finished in time; letting go"),
+            done = self.processor.shutdown(&self.checkpointer) => if let Err(error) = done {
+                warn!(shard = %self.shard_id, %error, "the processor did not shut down well");
+            },
         }
     }
 
@@ -277,7 +289,8 @@ impl ShardRun {
         let seed = retry::seed_of(&[&self.around.config.worker_id, &self.shard_id, "end"]);
         let mut failures = 0;
         loop {
-            let error = match children::begin(&self.around, &self.shard_id, &children, gone).await {
+            let begun = children::begin(&self.around, &self.shard_id, &children, gone);
+            let error = match within(self.around.config.failover, "ListShards", begun).await {
                 Ok(children) => match self.write_end(children).await {
                     Err(CheckpointError::Store(error)) => error,
                     done => return done.map_err(Halt::from),

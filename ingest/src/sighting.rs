@@ -58,6 +58,11 @@ impl Sightings {
         }
         self.leases.values().cloned().collect()
     }
+
+    /// Whether the table had this lease when it was read last.
+    pub(crate) fn know(&self, lease_key: &str) -> bool {
+        self.leases.contains_key(lease_key)
+    }
 }
 
 /// The workers that own a lease which has not expired.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use dial_ingest::failing::{Failing, Faults};
 use dial_ingest::lease::{Lease, LeaseChange};
 use dial_ingest::memory::{MemoryLeases, MemoryStream};
-use dial_ingest::{InitialPosition, LeaseStore, Position, StreamClient, Worker, WorkerConfig, WorkerError};
+use dial_ingest::{InitialPosition, LeaseStore, PollPace, Position, StreamClient, Worker, WorkerConfig, WorkerError};
 use support::{Commits, Event, Log, Recorder, Witness};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -539,4 +539,43 @@ async fn progress_can_be_watched() {
     shutdown.cancel();
     task.await.unwrap().unwrap();
     assert!(progress.borrow().is_empty(), "let go");
+}
+
+/// A worker whose only listing of the shards is that of its start.
+fn rarely_listing() -> WorkerConfig {
+    let pace = PollPace { max_records: 1, ..PollPace::EAGER };
+    WorkerConfig { shard_sync_interval: Duration::from_secs(3_600), pace, ..WorkerConfig::new("w") }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_merged_shard_waits_for_a_parent_that_nobody_has_heard_of() {
+    let scene = Scene::new(MemoryStream::new(2));
+    scene.put(0..20);
+    // The second shard is at its end at once, the first one long after.
+    scene.stream.trim("shardId-000000000001", 20);
+    let worker = scene.start(rarely_listing(), &Recorder::new(&scene.log).work(Duration::from_secs(1)));
+    sleep(Duration::from_secs(2)).await;
+    let [_, young] = scene.stream.split("shardId-000000000000").unwrap();
+    let merged = scene.stream.merge(&young, "shardId-000000000001").unwrap();
+    sleep(Duration::from_secs(120)).await;
+    worker.stop().await.unwrap();
+    let events = scene.log.events();
+    let ended = events.iter().position(|event| matches!(event, Event::Ended { shard } if *shard == young));
+    let started = events.iter().position(|event| matches!(event, Event::Start { shard, .. } if *shard == merged));
+    assert!(ended.is_some() && started > ended, "{events:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_younger_than_the_listing_is_not_taken_for_one_that_is_gone() {
+    let scene = Scene::new(MemoryStream::new(1));
+    let worker = scene.start(rarely_listing(), &Recorder::new(&scene.log));
+    sleep(Duration::from_secs(2)).await;
+    let [left, _] = scene.stream.split("shardId-000000000000").unwrap();
+    sleep(Duration::from_secs(20)).await;
+    scene.stream.split(&left).unwrap();
+    scene.put(0..40);
+    sleep(Duration::from_secs(60)).await;
+    worker.stop().await.unwrap();
+    assert!(scene.lease(&left).is_ended());
+    assert_eq!(scene.log.count(), 40);
 }

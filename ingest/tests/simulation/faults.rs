@@ -2,8 +2,8 @@
 
 use dial_ingest::ErrorKind;
 
+use crate::clock::{MILLI, Micros, SECOND};
 use crate::dice::Dice;
-use crate::machine::{MILLI, Micros, SECOND};
 use crate::wire::Request;
 
 /// How often things go wrong, in a hundred, and for how long.

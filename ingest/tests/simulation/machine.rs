@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -11,38 +12,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::wire::{Outbox, Posted};
-
-/// Microseconds of the world's time.
-pub type Micros = u64;
-
-pub const MILLI: Micros = 1_000;
-pub const SECOND: Micros = 1_000_000;
-
-/// How a machine's monotonic clock runs, seen from the world's.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock {
-    pub born: Micros,
-    /// Too fast by so many parts in a million; negative if too slow.
-    pub drift: i64,
-}
-
-impl Clock {
-    fn rate(self) -> u64 {
-        1_000_000_u64.saturating_add_signed(self.drift)
-    }
-
-    /// What it reads at a time of the world's.
-    pub fn reads(self, at: Micros) -> Duration {
-        let nanos = u128::from(at.saturating_sub(self.born)) * u128::from(self.rate()) / 1_000;
-        Duration::from_nanos(u64::try_from(nanos).unwrap())
-    }
-
-    /// The world's time when it reads so.
-    pub fn shown_at(self, reading: Duration) -> Micros {
-        self.born + u64::try_from((reading.as_nanos() * 1_000).div_ceil(u128::from(self.rate()))).unwrap()
-    }
-}
+use crate::clock::{Clock, Micros};
+use crate::ports::{Outbox, Posted};
+use crate::wire::Request;
 
 /// What is done to a machine at one of its next calls.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +35,16 @@ pub struct CutOff {
     pub effects_until: Micros,
 }
 
+impl CutOff {
+    pub fn cuts(&self, request: &Request, at: Micros) -> bool {
+        at < match request {
+            Request::ListShards(_) | Request::Iterator(..) | Request::Records(..) => self.stream_until,
+            Request::Effect { .. } => self.effects_until,
+            _ => self.leases_until,
+        }
+    }
+}
+
 /// One worker of one application on its own machine.
 pub struct Machine {
     pub id: usize,
@@ -72,9 +54,8 @@ pub struct Machine {
     /// How far the world's time has come for it.
     pub reached: Micros,
     pub frozen: bool,
-    /// When it was told to stop, and when it thawed last.
+    /// When it was told to stop.
     pub stopping_since: Option<Micros>,
-    pub thawed: Micros,
     /// After so many more calls, this happens.
     pub doom: Option<(u64, Doom)>,
     pub cut_off: CutOff,
@@ -107,7 +88,12 @@ impl Machine {
         let shutdown = CancellationToken::new();
         let entered = runtime.enter();
         let origin = Instant::now();
-        let task = runtime.spawn(start(shutdown.clone()));
+        let (work, over) = (start(shutdown.clone()), outbox.clone());
+        let task = runtime.spawn(async move {
+            let end = work.await;
+            over.farewell();
+            end
+        });
         drop(entered);
         Self {
             id,
@@ -117,7 +103,6 @@ impl Machine {
             reached: clock.born,
             frozen: false,
             stopping_since: None,
-            thawed: 0,
             doom: None,
             cut_off: CutOff::default(),
             due: Vec::new(),
@@ -130,59 +115,71 @@ impl Machine {
         }
     }
 
-    /// Lets it work until `until`, or until it makes a call.
+    /// Lets it work until `until`, or until it makes a call or ends.
     pub fn run(&mut self, until: Micros) {
         let target = self.origin + self.clock.reads(until).saturating_sub(self.lag);
         let outbox = &self.outbox;
-        let called = self.runtime.block_on(async {
+        let (called, at) = self.runtime.block_on(async {
             let mut sleep = pin!(sleep_until(target));
-            std::future::poll_fn(|cx| {
-                if outbox.has_call(cx.waker()) {
+            let called = std::future::poll_fn(|cx| {
+                if outbox.has_news(cx.waker()) {
                     return Poll::Ready(true);
                 }
                 sleep.as_mut().poll(cx).map(|()| false)
-            })
-            .await
+            });
+            (called.await, Instant::now())
         });
-        if !called {
-            self.reached = until;
-        }
+        let reached = if called { self.clock.shown_at(self.reading(at)) } else { until };
+        self.reached = self.reached.max(reached);
+    }
+
+    /// What its clock should read when it reads so.
+    fn reading(&self, shown: Instant) -> Duration {
+        shown.saturating_duration_since(self.origin) + self.lag
     }
 
     /// What it has sent, by the true reading of its clock.
     pub fn drain(&mut self) -> Vec<(Duration, Posted)> {
-        let readings = |posted: Posted| {
-            let reading = posted.at.saturating_duration_since(self.origin) + self.lag;
-            (reading, posted)
-        };
-        let drained: Vec<_> = self.outbox.drain().into_iter().map(readings).collect();
-        if let Some((reading, _)) = drained.last() {
-            self.reached = self.reached.max(self.clock.shown_at(*reading));
-        }
-        drained
-    }
-
-    /// Stands still from now on; time goes on for others.
-    pub fn freeze(&mut self) {
-        self.frozen = true;
+        self.outbox.drain().into_iter().map(|posted| (self.reading(posted.at), posted)).collect()
     }
 
     /// Goes on and believes that nothing happened, until it looks at its clock. With `stood_still` the clock does not
-    /// tell either.
-    pub fn thaw(&mut self, now: Micros, stood_still: bool) {
+    /// tell either. Returns for how long it stood still.
+    pub fn thaw(&mut self, now: Micros, stood_still: bool) -> Duration {
         let missed = {
             let _entered = self.runtime.enter();
             let shown = Instant::now().saturating_duration_since(self.origin);
             (self.clock.reads(now).saturating_sub(self.lag)).saturating_sub(shown)
         };
         self.frozen = false;
-        self.thawed = now;
         self.reached = now;
         if stood_still {
             self.lag += missed;
         } else {
             self.runtime.block_on(advance(missed));
         }
+        missed
+    }
+
+    /// What befalls it at the call that it makes now.
+    pub fn doom_of_this_call(&mut self) -> Option<Doom> {
+        match self.doom? {
+            (0, doom) => {
+                self.doom = None;
+                Some(doom)
+            }
+            (calls, doom) => {
+                self.doom = Some((calls - 1, doom));
+                None
+            }
+        }
+    }
+
+    /// Nothing is in its way any more.
+    pub fn calm(&mut self) {
+        self.cut_off = CutOff::default();
+        self.doom = None;
+        self.outbox.calm.store(true, Ordering::Relaxed);
     }
 
     pub fn stop(&mut self, now: Micros) {
@@ -190,16 +187,15 @@ impl Machine {
         self.shutdown.cancel();
     }
 
-    /// How the worker ended, if it did.
-    pub fn ended(&mut self) -> Option<Result<(), String>> {
-        if !self.task.is_finished() {
-            return None;
-        }
-        let task = &mut self.task;
-        Some(match self.runtime.block_on(task) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
+    pub fn has_ended(&self) -> bool {
+        self.task.is_finished() && !self.frozen
+    }
+
+    /// How the worker ended.
+    pub fn end(&mut self) -> Result<(), String> {
+        match self.runtime.block_on(&mut self.task) {
+            Ok(end) => end.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
-        })
+        }
     }
 }

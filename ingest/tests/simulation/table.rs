@@ -1,11 +1,11 @@
 //! A lease table whose conditions can be taken away one by one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dial_ingest::lease::{Lease, LeaseChange};
-use dial_ingest::{ErrorKind, PortError};
+use dial_ingest::{ErrorKind, PortError, Position};
 
-use crate::machine::Micros;
+use crate::clock::Micros;
 use crate::mutation::{Kind, Mutation};
 
 /// A lease and what no worker knows of it.
@@ -17,6 +17,8 @@ pub struct Row {
     /// The counter and the time when that began.
     pub since_counter: u64,
     pub since: Micros,
+    /// Who took it, ever.
+    pub takers: BTreeSet<String>,
     /// So many of the shard's records were found durable when a checkpoint passed them.
     pub checked: usize,
 }
@@ -27,7 +29,7 @@ pub struct Table {
     holdings: u64,
 }
 
-fn refused(call: &'static str) -> PortError {
+pub fn refused(call: &'static str) -> PortError {
     PortError::new(call, ErrorKind::Refused, "the lease has changed")
 }
 
@@ -37,9 +39,10 @@ impl Table {
     }
 
     pub fn create(&mut self, lease: &Lease, now: Micros, without: Option<Mutation>) -> bool {
-        let overwrite = without == Some(Mutation::CreateUnconditionally);
+        let overwrite = without == Some(Mutation::CreateAnyway);
         let absent = !self.rows.contains_key(&lease.lease_key);
-        if without == Some(Mutation::CreateNothing) {
+        let open_parent = |key: &String| self.is_ended(key) == Some(false);
+        if without == Some(Mutation::ChildrenNotCreated) && lease.parent_shard_ids.iter().any(open_parent) {
             return absent;
         }
         if absent || overwrite {
@@ -49,6 +52,7 @@ impl Table {
                 lease: lease.clone(),
                 holding: self.holdings,
                 since: now,
+                takers: BTreeSet::new(),
                 checked: 0,
             };
             self.rows.insert(lease.lease_key.clone(), row);
@@ -68,36 +72,50 @@ impl Table {
         let counter = row.lease.lease_counter == known.lease_counter;
         let owner = row.lease.lease_owner == known.lease_owner;
         let counter_is_free = without == Some(Mutation::NoCounter(Kind::of(change)));
-        let owner_is_free = without == Some(Mutation::NoOwner);
+        let owner_is_free = without == Some(Mutation::NoOwner(Kind::of(change)));
         if !(counter || counter_is_free) || !(owner || owner_is_free) {
             return Err(refused("UpdateItem"));
         }
         let before = row.clone();
         row.lease = row.lease.after(change);
-        if matches!(change, LeaseChange::Take { .. }) {
+        if let LeaseChange::Take { owner } = change {
             self.holdings += 1;
+            row.takers.insert(owner.clone());
             (row.holding, row.since_counter, row.since) = (self.holdings, row.lease.lease_counter, now);
         }
         Ok(before)
     }
 
-    pub fn delete(&mut self, known: &Lease) -> Result<Option<Row>, PortError> {
+    /// Removes the lease if it is as known; returns what was removed.
+    pub fn delete(&mut self, known: &Lease, without: Option<Mutation>) -> Result<Option<Row>, PortError> {
+        let as_known =
+            |row: &Row| row.lease.lease_counter == known.lease_counter && row.lease.lease_owner == known.lease_owner;
         match self.rows.get(&known.lease_key) {
-            Some(row)
-                if row.lease.lease_counter != known.lease_counter || row.lease.lease_owner != known.lease_owner =>
-            {
-                Err(refused("DeleteItem"))
-            }
+            Some(row) if !as_known(row) && without != Some(Mutation::DeleteAnyway) => Err(refused("DeleteItem")),
             _ => Ok(self.rows.remove(&known.lease_key)),
         }
     }
 
-    /// An operator takes the owner's name off a lease, by hand and without counting.
-    pub fn free_by_hand(&mut self, key: &str, now: Micros) {
-        if let Some(row) = self.rows.get_mut(key) {
+    /// An operator writes another owner's name on a lease, by hand and without counting. Not that of who had it once:
+    /// if that worker has not noticed yet that it lost the lease, nobody could tell it.
+    pub fn give_away(&mut self, key: &str, owner: Option<String>, now: Micros) {
+        let news = |row: &&mut Row| {
+            owner != row.lease.lease_owner && owner.as_ref().is_none_or(|owner| !row.takers.contains(owner))
+        };
+        if let Some(row) = self.rows.get_mut(key).filter(news) {
             self.holdings += 1;
-            (row.lease.lease_owner, row.holding, row.since) = (None, self.holdings, now);
+            (row.lease.lease_owner, row.holding, row.since) = (owner, self.holdings, now);
             row.since_counter = row.lease.lease_counter;
+        }
+    }
+
+    /// An operator sets a shard's checkpoint back, so that it is read again.
+    pub fn set_back(&mut self, key: &str, checkpoint: Position, now: Micros) {
+        self.give_away(key, None, now);
+        if let Some(row) = self.rows.get_mut(key) {
+            row.since_counter += 1;
+            row.lease.lease_counter += 1;
+            row.lease.checkpoint = checkpoint;
         }
     }
 }

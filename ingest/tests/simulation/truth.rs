@@ -8,9 +8,9 @@ use dial_ingest::memory::MemoryStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::advance;
 
+use crate::clock::Micros;
 use crate::consumer::number;
 use crate::dice::Dice;
-use crate::machine::Micros;
 
 /// Record data of any size up to the largest, without memory of its own.
 static ZEROS: [u8; 10 << 20] = [0; 10 << 20];
@@ -24,6 +24,7 @@ pub struct ShardTruth {
     /// The hash keys, as the tree of splits orders them.
     pub order: u128,
     pub closed: bool,
+    pub closed_at: Micros,
     pub forgotten: bool,
 }
 
@@ -80,10 +81,10 @@ impl Truth {
         open.into_iter().map(|(id, _)| id.clone()).collect()
     }
 
-    fn close(&mut self, parents: &[String], children: &[(String, u128)]) {
+    fn close(&mut self, now: Micros, parents: &[String], children: &[(String, u128)]) {
         for parent in parents {
             let shard = self.shards.get_mut(parent).unwrap();
-            shard.closed = true;
+            (shard.closed, shard.closed_at) = (true, now);
             shard.children = children.iter().map(|(child, _)| child.clone()).collect();
         }
         for (child, order) in children {
@@ -92,23 +93,23 @@ impl Truth {
         }
     }
 
-    /// Splits a shard, or merges two neighbours.
-    pub fn reshard(&mut self, dice: &mut Dice, most: usize) -> bool {
+    /// Splits a shard, or merges two neighbours; says which, if either.
+    pub fn reshard(&mut self, now: Micros, dice: &mut Dice, most: usize) -> Option<&'static str> {
         let open = self.open();
         let which = dice.below(open.len() as u64) as usize;
         let order = self.shards[&open[which]].order;
         if open.len() < most && dice.chance(55) {
             let [left, right] = self.stream.split(&open[which]).unwrap();
             let next = open.get(which + 1).map_or(u128::MAX, |next| self.shards[next].order);
-            self.close(&open[which..=which], &[(left, order), (right, order + (next - order) / 2)]);
-            return true;
+            self.close(now, &open[which..=which], &[(left, order), (right, order + (next - order) / 2)]);
+            return Some("splits");
         }
         if let [lower, upper, ..] = &open[which..] {
             let child = self.stream.merge(lower, upper).unwrap();
-            self.close(&open[which..which + 2], &[(child, order)]);
-            return true;
+            self.close(now, &open[which..which + 2], &[(child, order)]);
+            return Some("merges");
         }
-        false
+        None
     }
 
     /// A closed shard ages out.
