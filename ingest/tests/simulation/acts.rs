@@ -121,13 +121,14 @@ impl World {
     /// sent, and nobody who stood still, dates from before its end.
     fn forget_a_shard(&mut self) {
         let old = self.now.saturating_sub(4 * self.life.failover_micros() + self.life.faults.late + 15 * SECOND);
+        // Shards age out in the order in which they were closed.
+        let is_oldest = |id: &str| self.truth.ancestors(id).iter().all(|id| self.truth.shards[*id].forgotten);
         let aged = |(id, shard): &(&String, &ShardTruth)| {
             let settled = self.apps.iter().all(|app| shard.records.iter().all(|record| app.durable.contains(record)));
             let known = self.apps.iter().all(|app| app.table.rows.contains_key(*id));
-            shard.closed && !shard.forgotten && shard.closed_at < old && settled && known
+            shard.closed && !shard.forgotten && shard.closed_at < old && settled && known && is_oldest(id)
         };
         let aged: Vec<String> = self.truth.shards.iter().filter(aged).map(|(id, _)| id.clone()).collect();
-        // The oldest goes first, as its records came first.
         if let Some(shard) = aged.first() {
             self.tally.add("shards that aged out", 1);
             self.log(|_| format!("{shard} ages out"));

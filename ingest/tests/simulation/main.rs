@@ -138,3 +138,10 @@ fn whatever_is_taken_away_is_missed() {
     }
     assert!(unnoticed.is_empty(), "not missed in {MUTANT_SEEDS} lives: {unnoticed:?}");
 }
+
+/// What an expired iterator's successor brings a second time is known and left out.
+#[test]
+fn a_stream_that_begins_anew_repeats_nothing() {
+    let failure = search(0..200, Some(Mutation::ResumeAtTrimHorizon)).failure;
+    assert!(failure.is_none(), "{failure:#?}");
+}

@@ -29,6 +29,8 @@ pub struct Holding {
     since: Micros,
     /// By the holder's clock.
     valid_until: Duration,
+    /// As it was before the last answer.
+    was_valid_until: Duration,
     run: Option<u64>,
 }
 
@@ -108,7 +110,9 @@ impl App {
         };
         self.holdings.remove(&key);
         let taken = self.table.rows.get(&shard).is_none_or(|row| row.holding != holding.number);
-        let expired = reading + Duration::from_micros(1) >= holding.valid_until;
+        // An answer that comes within a timer's grain of the expiry may find that its time has run out.
+        let just_expired = reading.abs_diff(holding.was_valid_until) <= GRAIN;
+        let expired = reading + Duration::from_micros(1) >= holding.valid_until || just_expired;
         let frozen = who.thawed.is_some_and(|thawed| thawed >= holding.since);
         self.must(taken || expired || frozen, || format!("{} lost {shard} without a reason", who.name));
     }
@@ -121,7 +125,14 @@ impl App {
             LeaseChange::Take { .. } => {
                 let take = (who.machine, lease.lease_key.clone(), lease.lease_counter);
                 let number = self.takes.get(&take).copied().unwrap_or_default();
-                let holding = Holding { number, counter: lease.lease_counter, since: now, valid_until, run: None };
+                let holding = Holding {
+                    number,
+                    counter: lease.lease_counter,
+                    since: now,
+                    valid_until,
+                    was_valid_until: valid_until,
+                    run: None,
+                };
                 self.holdings.insert(key, holding);
             }
             LeaseChange::Release => {
@@ -130,7 +141,7 @@ impl App {
             _ => {
                 let later = |holding: &&mut Holding| lease.lease_counter > holding.counter;
                 if let Some(holding) = self.holdings.get_mut(&key).filter(later) {
-                    holding.valid_until = valid_until;
+                    holding.was_valid_until = std::mem::replace(&mut holding.valid_until, valid_until);
                 }
             }
         }
