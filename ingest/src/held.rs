@@ -144,8 +144,14 @@ impl HeldLease {
             // Counted before it is sent: this future may be dropped while it waits for the answer.
             *unanswered += 1;
             let sent = Instant::now();
-            match timeout_at(self.valid_until(), self.leases.update(&lease, &change)).await {
-                Err(_) => return Err(self.lose()),
+            // One lost answer must not cost the lease: there is time for another attempt.
+            let patience = self.valid_until().min(sent + self.failover / 3);
+            match timeout_at(patience, self.leases.update(&lease, &change)).await {
+                Err(_) if !self.is_valid() => return Err(self.lose()),
+                Err(_) => {
+                    let silence = PortError::new("UpdateItem", ErrorKind::Unavailable, "no answer in time");
+                    return Err(Failure::Passing(silence));
+                }
                 Ok(Ok(lease)) => {
                     *unanswered = 0;
                     self.view.send_replace(View { lease, valid_until: sent + self.failover });

@@ -17,6 +17,8 @@ const KEY: &str = "shardId-000000000000";
 struct Unreliable {
     inner: MemoryLeases,
     answers_to_lose: AtomicU32,
+    /// Answers that never come, not even as an error.
+    silences: AtomicU32,
     updates: AtomicU32,
 }
 
@@ -41,6 +43,9 @@ impl LeaseStore for Unreliable {
     async fn update(&self, lease: &Lease, change: &LeaseChange) -> Result<Lease, PortError> {
         self.updates.fetch_add(1, Ordering::SeqCst);
         let done = self.inner.update(lease, change).await?;
+        if self.silences.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
+            std::future::pending::<()>().await;
+        }
         let lose = self.answers_to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
         if lose.is_ok() { Err(PortError::new("UpdateItem", ErrorKind::Unavailable, "no answer")) } else { Ok(done) }
     }
@@ -88,6 +93,16 @@ async fn work_does_not_go_on_after_a_standstill_that_outlasted_the_lease() {
     };
     let (done, ()) = tokio::join!(held.while_valid(work), standstill);
     assert!(done.is_none() && !went_on);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_without_any_answer_does_not_cost_the_lease() {
+    let (store, held) = held().await;
+    store.silences.store(1, Ordering::SeqCst);
+    let begun = Instant::now();
+    commit(&held, 7).await.unwrap();
+    assert!(begun.elapsed() < FAILOVER / 2 && held.is_valid());
+    assert_eq!((stored(&store).checkpoint, stored(&store).lease_counter), (at(7), 2), "made once");
 }
 
 #[tokio::test(start_paused = true)]
