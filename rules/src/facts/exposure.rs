@@ -179,6 +179,7 @@ mod tests {
             ("repo:my-org/app:*", true),
             ("repo:my-org*", false),
             ("repo:*", false),
+            ("repo:/*", false),
             ("repo:*/app:ref:refs/heads/main", false),
             ("*", false),
             ("organization:acme:project:*", true),

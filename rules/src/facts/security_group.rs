@@ -235,14 +235,15 @@ mod tests {
     #[test]
     fn halves_of_the_world_add_up_over_overlapping_ports() {
         let range = |protocol: &str, from: i64, to: i64, cidr: &str| json!({"ipProtocol": protocol, "fromPort": from, "toPort": to, "ipRanges": {"items": [{"cidrIp": cidr}]}});
-        // Neither range alone is a hundredth of the internet: /7 is, /8 is not.
+        // Each range is half a hundredth of the internet: it takes three.
         let split = json!({"ipPermissions": {"items": [
             range("tcp", 0, 65535, "3.0.0.0/8"), range("tcp", 22, 22, "4.0.0.0/8"), range("-1", -1, -1, "5.0.0.0/8")]}});
         let group = judged(&split);
         assert!(group.open_to_world);
         assert_eq!((group.world_ports, group.all_ports), (vec!["tcp/22".to_owned()], false));
         let apart = json!({"ipPermissions": {"items": [
-            range("tcp", 22, 22, "3.0.0.0/8"), range("tcp", 23, 23, "4.0.0.0/8"), range("udp", 22, 22, "5.0.0.0/8")]}});
+            range("tcp", 22, 22, "3.0.0.0/8"), range("tcp", 23, 23, "4.0.0.0/8"), range("udp", 22, 22, "5.0.0.0/8"),
+            range("udp", 22, 22, "6.0.0.0/8")]}});
         assert!(!judged(&apart).open_to_world);
     }
 }

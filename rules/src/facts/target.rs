@@ -135,6 +135,7 @@ mod tests {
         for (text, name) in [
             ("arn:aws:secretsmanager:us-east-1:111122223333:secret:prod/db-0HEVow", "prod/db"),
             ("arn:aws:secretsmanager:us-east-1:111122223333:secret:prod/db", "prod/db"),
+            ("arn:aws:secretsmanager:us-east-1:111122223333:secret:prod-db", "prod-db"),
             ("arn:aws:ssm:us-east-1:111122223333:parameter/prod/db", "/prod/db"),
             ("arn:aws:iam::111122223333:role/path/Admin", "Admin"),
             ("arn:aws:s3:::bucket", "bucket"),
