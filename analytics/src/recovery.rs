@@ -86,8 +86,8 @@ impl Recovery {
         &self.intent
     }
 
-    /// Adds the next record behind the shard's checkpoint, as [`ArchiveBatch::push`] does; a record that comes again
-    /// changes nothing.
+    /// Adds the next record behind the shard's checkpoint, as [`ArchiveBatch::push`] does; a record that comes again, or
+    /// lies before what was declared, changes nothing.
     pub fn push(
         &mut self,
         position: &Position,
@@ -98,6 +98,9 @@ impl Recovery {
         if position > self.intent.last() {
             self.complete = true;
             return Step::Beyond;
+        }
+        if position < self.intent.first() {
+            return Step::More; // from before the owner that declared began
         }
         if let Pushed::Taken { .. } = self.batch.push(position, arrival, decoded, now) {
             self.first.get_or_insert_with(|| position.clone());

@@ -18,7 +18,8 @@ pub struct ShardStart {
     /// Everything up to here was done by whoever owned the shard before; the first record comes after it.
     pub checkpoint: Position,
     /// What the owner before declared and did not commit: it may have been carried out in whole, in part or not at
-    /// all. Carry it out again exactly, from the records after `checkpoint` up to its position, and commit that.
+    /// all. Carry it out again exactly, from the records after `checkpoint` up to its position, and commit that. With
+    /// the checkpoint at LATEST there may come records from before those that were declared.
     pub open_declaration: Option<Declaration>,
 }
 

@@ -23,9 +23,12 @@ const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 ///
 /// At the checkpoint's record rather than after it, since a checkpoint may lie inside an aggregated record; what is
 /// at or before the checkpoint is dropped. `None` at the end of the shard.
-pub(crate) fn start_at(checkpoint: &Position, initial: InitialPosition) -> Option<IteratorStart> {
+///
+/// With a declaration open, "from now on" would pass over the records that were declared: then everything is read.
+pub(crate) fn start_at(checkpoint: &Position, initial: InitialPosition, declared: bool) -> Option<IteratorStart> {
     match &checkpoint.sequence {
         SequenceNumber::TrimHorizon => Some(IteratorStart::TrimHorizon),
+        SequenceNumber::Latest if declared => Some(IteratorStart::TrimHorizon),
         SequenceNumber::Latest => Some(IteratorStart::Latest),
         SequenceNumber::AtTimestamp => Some(match initial {
             InitialPosition::AtTimestamp(millis) => IteratorStart::AtTimestamp(millis),

@@ -11,14 +11,17 @@ fn number(n: u32) -> SequenceNumber {
 #[test]
 fn a_checkpoint_says_where_to_begin() {
     let initial = InitialPosition::AtTimestamp(5);
-    let start = |checkpoint: &Position| start_at(checkpoint, initial);
+    let start = |checkpoint: &Position| start_at(checkpoint, initial, false);
     assert_eq!(start(&Position::TRIM_HORIZON), Some(IteratorStart::TrimHorizon));
     assert_eq!(start(&Position::LATEST), Some(IteratorStart::Latest));
     assert_eq!(start(&Position::AT_TIMESTAMP), Some(IteratorStart::AtTimestamp(5)));
     assert_eq!(start(&Position::new(number(7), 3)), Some(IteratorStart::At(number(7))));
     assert_eq!(start(&Position::SHARD_END), None);
-    let without_time = start_at(&Position::AT_TIMESTAMP, InitialPosition::Latest);
+    let without_time = start_at(&Position::AT_TIMESTAMP, InitialPosition::Latest, false);
     assert_eq!(without_time, Some(IteratorStart::TrimHorizon));
+    let declared = |checkpoint: &Position| start_at(checkpoint, InitialPosition::Latest, true);
+    assert_eq!(declared(&Position::LATEST), Some(IteratorStart::TrimHorizon), "what was declared lies before now");
+    assert_eq!(declared(&Position::new(number(7), 3)), Some(IteratorStart::At(number(7))));
 }
 
 async fn drain(reader: &mut ShardReader, polls: usize) -> Vec<bytes::Bytes> {

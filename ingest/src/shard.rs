@@ -174,7 +174,8 @@ impl ShardRun {
 
     async fn work(&mut self) -> Result<(), Halt> {
         let checkpoint = self.checkpointer.checkpoint();
-        let Some(start) = start_at(&checkpoint, self.around.config.initial_position) else {
+        let declared = self.checkpointer.open_declaration().is_some();
+        let Some(start) = start_at(&checkpoint, self.around.config.initial_position, declared) else {
             return Ok(());
         };
         info!(shard = %self.shard_id, %checkpoint, "reading");
