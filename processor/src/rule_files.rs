@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use dial_rules::pack::{self, TEST_SUFFIX};
 use dial_rules::ruleset::{Loaded, RuleFile, RuleSet};
+use dial_rules::tables::Tables;
 
 use crate::failure::{Failure, Result};
 
@@ -27,13 +28,13 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<(Vec<RuleFile>, Vec<RuleFile>)> 
     Ok(files.into_iter().partition(|file| !file.name.ends_with(TEST_SUFFIX)))
 }
 
-/// A rule set to work with.
+/// A rule set to work with, whose facts know what the tables say.
 ///
 /// # Errors
 /// Names every problem: a rule that cannot be loaded stops the start, because what it should find would go unnoticed.
-pub(crate) fn load(paths: &[PathBuf]) -> Result<RuleSet> {
+pub(crate) fn load(paths: &[PathBuf], tables: &Tables) -> Result<RuleSet> {
     let (files, _) = read(paths)?;
-    let Loaded { rules, problems, foreign } = RuleSet::load(&files);
+    let Loaded { rules, problems, foreign } = RuleSet::load_with(&files, tables.clone());
     if !problems.is_empty() {
         let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
         return Err(Failure::Usage(format!("rules cannot be loaded:\n  {}", list.join("\n  "))));

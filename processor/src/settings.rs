@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dial_ingest::{PrefetchBudget, Read};
+use dial_rules::tables::Tables as FactTables;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) archive: Archive,
     pub(crate) data: Data,
     pub(crate) rules: Rules,
+    /// `[facts]`: what the organisation knows about itself and no event says.
+    pub(crate) facts: FactTables,
     pub(crate) metrics: Metrics,
     pub(crate) log: Log,
 }
@@ -223,6 +226,9 @@ impl Settings {
             return wrong("stream.consumer", name);
         }
         self.metrics.check()?;
+        if let Some((table, fault)) = self.facts.faults().into_iter().next() {
+            return Err((table, fault));
+        }
         if !self.tables.prefix.is_empty() && !is_aws_name(&self.tables.prefix) {
             return wrong("tables.prefix", name);
         }

@@ -69,6 +69,8 @@ fn a_value_that_is_out_of_range_is_reported_with_file_and_line() {
         ("[worker]\n\nfailover_seconds = 0\n", 3, &["worker.failover_seconds", "at least 1"]),
         ("[tables]\nprefix = 'dial/'\n", 2, &["tables.prefix", "letters"]),
         ("[archive]\nflush_mib = 0\n", 2, &["archive.flush_mib", "at least 1"]),
+        ("[facts]\n\nown_accounts = ['1111']\n", 3, &["own_accounts", "12 digits"]),
+        ("[facts]\ncritical_names = ['']\n", 2, &["critical_names", "leave it out"]),
     ] {
         let folder = Folder::new();
         folder.write("dial.toml", text);

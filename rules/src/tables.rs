@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Static knowledge that facts use. The default knows no accounts and no critical names, and carries lists that fit most
 /// organisations for the rest.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tables {
     /// The organisation's accounts, 12 digits each. An event's own account is always one of them.
@@ -41,12 +41,12 @@ impl Default for Tables {
 }
 
 impl Tables {
-    /// What cannot be meant in these tables; nothing when they are fine.
-    pub fn faults(&self) -> Vec<String> {
+    /// What cannot be meant in these tables, with the name of the table; nothing when they are fine.
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
         let accounts = [("own_accounts", &self.own_accounts), ("known_accounts", &self.known_accounts)];
         let wrong = accounts.into_iter().flat_map(|(name, ids)| {
             let odd = ids.iter().filter(|id| !is_account_id(id));
-            odd.map(move |id| format!("`{name}`: {id:?} is no account id: write its 12 digits as a string"))
+            odd.map(move |id| (name, format!("{id:?} is no account id: write its 12 digits as a string")))
         });
         let lists = [
             ("critical_names", &self.critical_names),
@@ -55,7 +55,7 @@ impl Tables {
             ("allowed_instance_types", &self.allowed_instance_types),
         ];
         let empty = lists.into_iter().filter(|(_, names)| names.iter().any(|name| name.is_empty()));
-        wrong.chain(empty.map(|(name, _)| format!("`{name}`: an empty name matches nothing: leave it out"))).collect()
+        wrong.chain(empty.map(|(name, _)| (name, "an empty name matches nothing: leave it out".to_owned()))).collect()
     }
 
     /// Whether the account is the organisation's or known, given the account that the event belongs to.
@@ -99,9 +99,7 @@ mod tests {
         };
         let faults = tables.faults();
         assert_eq!(faults.len(), 2, "{faults:?}");
-        assert!(
-            faults[0].contains("own_accounts") && faults[0].contains("1234") && faults[1].contains("critical_names")
-        );
+        assert!(faults[0].0 == "own_accounts" && faults[0].1.contains("1234") && faults[1].0 == "critical_names");
         assert!(Tables::default().faults().is_empty());
     }
 }

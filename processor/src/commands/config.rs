@@ -6,7 +6,7 @@ use crate::rule_files;
 use crate::settings::Settings;
 
 pub(crate) fn check(settings: &Settings, output: &Output) -> Result<Outcome> {
-    let rules = rule_files::load(&settings.rules.paths)?;
+    let rules = rule_files::load(&settings.rules.paths, &settings.facts)?;
     if output.is_json() {
         output.json(settings)?;
     } else {

@@ -10,6 +10,7 @@ use dial_ingest::memory::{MemoryLeases, MemoryStream};
 use dial_ingest::{InitialPosition, PollPace, PrefetchBudget, Read, StreamClient};
 use dial_rules::finding::Finding;
 use dial_rules::severity::Severity;
+use dial_rules::tables::Tables;
 use dial_sinks::sqlite::SqliteFindingStore;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
@@ -30,6 +31,12 @@ const SHARDS: usize = 4;
 /// A file that tells a demo's folder from one that somebody needs.
 const MARKER: &str = ".dial-demo";
 
+/// What the simulated organisation would have in its settings.
+fn tables() -> Tables {
+    let own_accounts = ACCOUNTS.iter().map(|account| account.id.to_owned()).collect();
+    Tables { own_accounts, ..Tables::default() }
+}
+
 pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
     if args.print {
         let lines = day(args.seed, START).into_iter().map(|event| event.envelope);
@@ -38,7 +45,7 @@ pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
         }
         return Ok(Outcome::Fine);
     }
-    let rules = Arc::new(rule_files::load(&[])?);
+    let rules = Arc::new(rule_files::load(&[], &tables())?);
     prepare(&args.data)?;
     let findings = Arc::new(SqliteFindingStore::open(args.data.join("findings.db")).await?);
     let events = day(args.seed, START);

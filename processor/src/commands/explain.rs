@@ -22,7 +22,7 @@ const WIDEST: usize = 160;
 
 pub(crate) fn run(args: &RuleExplain, settings: &Settings, output: &Output) -> Result<Outcome> {
     let paths = if args.rules.rules.is_empty() { &settings.rules.paths } else { &args.rules.rules };
-    let rules = rule_files::load(paths)?;
+    let rules = rule_files::load(paths, &settings.facts)?;
     let rule = find(&rules, &args.id)?;
     let (mut events, mut matched) = (0, 0);
     for decoded in Decoder::new(open(&args.event)?) {

@@ -28,7 +28,7 @@ use crate::stores;
 
 pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Result<Outcome> {
     let paths = if args.rules.rules.is_empty() { &settings.rules.paths } else { &args.rules.rules };
-    let rules = Arc::new(rule_files::load(paths)?);
+    let rules = Arc::new(rule_files::load(paths, &settings.facts)?);
     let shutdown = CancellationToken::new();
     cancel_on_signal(shutdown.clone())?;
     match &settings.stream.name {

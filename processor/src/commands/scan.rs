@@ -29,7 +29,7 @@ const WORST_SHOWN: usize = 15;
 
 pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -> Result<Outcome> {
     let paths = if args.rules.rules.is_empty() { &settings.rules.paths } else { &args.rules.rules };
-    let rules = Arc::new(rule_files::load(paths)?);
+    let rules = Arc::new(rule_files::load(paths, &settings.facts)?);
     let inputs = Inputs::find(&args.paths).await?;
     let threads = args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let total: u64 = inputs.list.iter().map(|input| input.size).sum();
