@@ -6,6 +6,7 @@ use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
 
 use crate::json;
+use crate::members::Spans;
 
 /// Milliseconds since the Unix epoch, UTC.
 pub type Millis = i64;
@@ -73,44 +74,48 @@ pub enum Key {
 }
 
 impl Key {
-    const COUNT: usize = Key::AsffTypes as usize + 1;
+    pub(crate) const COUNT: usize = Key::AsffTypes as usize + 1;
 
     /// The key of the member called `name`.
     pub fn from_name(name: &str) -> Option<Key> {
+        Key::from_bytes(name.as_bytes())
+    }
+
+    pub(crate) fn from_bytes(name: &[u8]) -> Option<Key> {
         Some(match name {
-            "eventID" => Key::EventId,
-            "eventTime" => Key::EventTime,
-            "eventSource" => Key::EventSource,
-            "eventName" => Key::EventName,
-            "eventType" => Key::EventType,
-            "eventCategory" => Key::EventCategory,
-            "eventVersion" => Key::EventVersion,
-            "awsRegion" => Key::AwsRegion,
-            "sourceIPAddress" => Key::SourceIpAddress,
-            "userAgent" => Key::UserAgent,
-            "userIdentity" => Key::UserIdentity,
-            "errorCode" => Key::ErrorCode,
-            "errorMessage" => Key::ErrorMessage,
-            "requestParameters" => Key::RequestParameters,
-            "responseElements" => Key::ResponseElements,
-            "additionalEventData" => Key::AdditionalEventData,
-            "requestID" => Key::RequestId,
-            "readOnly" => Key::ReadOnly,
-            "managementEvent" => Key::ManagementEvent,
-            "recipientAccountId" => Key::RecipientAccountId,
-            "sharedEventID" => Key::SharedEventId,
-            "resources" => Key::Resources,
-            "accountId" => Key::AccountId,
-            "region" => Key::Region,
-            "type" => Key::Type,
-            "id" => Key::Id,
-            "updatedAt" => Key::UpdatedAt,
-            "service" => Key::Service,
-            "Id" => Key::AsffId,
-            "UpdatedAt" => Key::AsffUpdatedAt,
-            "AwsAccountId" => Key::AsffAccountId,
-            "Region" => Key::AsffRegion,
-            "Types" => Key::AsffTypes,
+            b"eventID" => Key::EventId,
+            b"eventTime" => Key::EventTime,
+            b"eventSource" => Key::EventSource,
+            b"eventName" => Key::EventName,
+            b"eventType" => Key::EventType,
+            b"eventCategory" => Key::EventCategory,
+            b"eventVersion" => Key::EventVersion,
+            b"awsRegion" => Key::AwsRegion,
+            b"sourceIPAddress" => Key::SourceIpAddress,
+            b"userAgent" => Key::UserAgent,
+            b"userIdentity" => Key::UserIdentity,
+            b"errorCode" => Key::ErrorCode,
+            b"errorMessage" => Key::ErrorMessage,
+            b"requestParameters" => Key::RequestParameters,
+            b"responseElements" => Key::ResponseElements,
+            b"additionalEventData" => Key::AdditionalEventData,
+            b"requestID" => Key::RequestId,
+            b"readOnly" => Key::ReadOnly,
+            b"managementEvent" => Key::ManagementEvent,
+            b"recipientAccountId" => Key::RecipientAccountId,
+            b"sharedEventID" => Key::SharedEventId,
+            b"resources" => Key::Resources,
+            b"accountId" => Key::AccountId,
+            b"region" => Key::Region,
+            b"type" => Key::Type,
+            b"id" => Key::Id,
+            b"updatedAt" => Key::UpdatedAt,
+            b"service" => Key::Service,
+            b"Id" => Key::AsffId,
+            b"UpdatedAt" => Key::AsffUpdatedAt,
+            b"AwsAccountId" => Key::AsffAccountId,
+            b"Region" => Key::AsffRegion,
+            b"Types" => Key::AsffTypes,
             _ => return None,
         })
     }
@@ -136,20 +141,20 @@ pub struct Event {
     time: Millis,
     envelope: Option<Envelope>,
     /// Begin and end of each [`Key`]'s value in `raw`; equal when the member is absent.
-    spans: [(u32, u32); Key::COUNT],
+    spans: Spans,
 }
 
 impl Event {
-    /// Indexes the object `raw`, whose grammar has been checked before.
+    /// Takes the object `raw`, whose grammar has been checked and whose members lie at `spans`.
     ///
     /// # Errors
     /// Says which member is missing or unusable: an event needs an id and a time, a CloudTrail record also its source
     /// and name.
-    pub(crate) fn new(raw: Bytes, kind: EventKind, envelope: Option<Envelope>) -> Result<Event, String> {
+    pub(crate) fn new(raw: Bytes, spans: Spans, kind: EventKind, envelope: Option<Envelope>) -> Result<Event, String> {
         if let Err(error) = std::str::from_utf8(&raw) {
             return Err(format!("byte {} of the event is not UTF-8", error.valid_up_to()));
         }
-        let mut event = Event { spans: index(&raw), raw, kind, id: String::new(), time: 0, envelope };
+        let mut event = Event { spans, raw, kind, id: String::new(), time: 0, envelope };
         event.id = event.read_id()?;
         event.time = event.read_time()?;
         Ok(event)
@@ -307,24 +312,6 @@ impl Event {
     }
 }
 
-fn index(raw: &[u8]) -> [(u32, u32); Key::COUNT] {
-    let mut spans = [(0, 0); Key::COUNT];
-    let base = raw.as_ptr() as usize;
-    for (key, value) in json::members(raw) {
-        let known = if key.contains(&b'\\') {
-            Key::from_name(&json::unescape(key))
-        } else {
-            Key::from_name(std::str::from_utf8(key).unwrap_or_default())
-        };
-        if let Some(known) = known {
-            // Objects are at most 16 MiB long, so offsets fit.
-            let begin = (value.as_ptr() as usize - base) as u32;
-            spans[known as usize] = (begin, begin + value.len() as u32);
-        }
-    }
-    spans
-}
-
 /// The first `most` characters of `text`, for messages.
 pub(crate) fn clip(text: &str, most: usize) -> &str {
     text.char_indices().nth(most).map_or(text, |(end, _)| &text[..end])
@@ -347,7 +334,13 @@ pub fn rfc3339(time: Millis) -> String {
 #[allow(clippy::unwrap_used, clippy::panic)]
 pub(crate) mod tests {
     use super::*;
+    use crate::members;
     use serde_json::{Value, json};
+
+    fn read(raw: Bytes) -> Result<Event, String> {
+        let spans = members::index(&raw);
+        Event::new(raw, spans, EventKind::CloudTrail, None)
+    }
 
     /// A CloudTrail event with the given members, and plausible ones for what it must have.
     pub(crate) fn event(members: Value) -> Event {
@@ -359,7 +352,7 @@ pub(crate) mod tests {
         });
         let Value::Object(members) = members else { panic!("an object") };
         record.as_object_mut().unwrap().extend(members);
-        Event::new(serde_json::to_vec(&record).unwrap().into(), EventKind::CloudTrail, None).unwrap()
+        read(serde_json::to_vec(&record).unwrap().into()).unwrap()
     }
 
     #[test]
@@ -417,14 +410,14 @@ pub(crate) mod tests {
     #[test]
     fn escaped_keys_are_the_same_keys() {
         let raw = br#"{"event\u0049D":"e","eventTime":"2024-05-01T12:00:00.5Z","eventSource":"s","eventName":"n"}"#;
-        let event = Event::new(Bytes::from_static(raw), EventKind::CloudTrail, None).unwrap();
+        let event = read(Bytes::from_static(raw)).unwrap();
         assert_eq!(event.id(), "e");
         assert_eq!(rfc3339(event.time()), "2024-05-01T12:00:00.500Z");
     }
 
     #[test]
     fn what_is_missing_is_named() {
-        let error = |raw: &'static [u8]| Event::new(Bytes::from_static(raw), EventKind::CloudTrail, None).unwrap_err();
+        let error = |raw: &'static [u8]| read(Bytes::from_static(raw)).unwrap_err();
         assert!(error(b"{}").contains("eventSource"));
         let bad_time = error(br#"{"eventID":"e","eventTime":"yesterday","eventSource":"s","eventName":"n"}"#);
         assert!(bad_time.contains("eventTime") && bad_time.contains("yesterday"), "{bad_time}");

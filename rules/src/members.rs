@@ -1,0 +1,208 @@
+//! Where the members lie that decoding reads and rules ask for: found in the same scan that finds an object's end.
+
+use crate::event::Key;
+use crate::json::{self, Fault};
+
+/// Begin and end of a value, as indexes into its object; equal when the member is absent.
+pub(crate) type Span = (u32, u32);
+
+/// Each [`Key`]'s value.
+pub(crate) type Spans = [Span; Key::COUNT];
+
+/// Members that tell what an object is, beside those that events have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    DetailType,
+    Detail,
+    Source,
+    Account,
+    SchemaVersion,
+    ProductArn,
+}
+
+impl Mark {
+    const COUNT: usize = Mark::ProductArn as usize + 1;
+
+    fn from_bytes(name: &[u8]) -> Option<Mark> {
+        Some(match name {
+            b"detail-type" => Mark::DetailType,
+            b"detail" => Mark::Detail,
+            b"source" => Mark::Source,
+            b"account" => Mark::Account,
+            b"schemaVersion" => Mark::SchemaVersion,
+            b"ProductArn" => Mark::ProductArn,
+            _ => return None,
+        })
+    }
+}
+
+/// The index of one object, and of its `detail`.
+#[derive(Debug, Clone)]
+pub(crate) struct Members {
+    keys: Spans,
+    marks: [Span; Mark::COUNT],
+    /// The members of the object `detail` that begins at `detail_at`, as indexes into the outer object.
+    detail: Spans,
+    detail_at: u32,
+}
+
+/// What a scan found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scanned {
+    /// An object that ends before this index.
+    Object(usize),
+    /// A CloudTrail file; the inside of its `Records` array begins at this index.
+    Records(usize),
+}
+
+impl Members {
+    pub(crate) fn new() -> Members {
+        Members { keys: [(0, 0); Key::COUNT], marks: [(0, 0); Mark::COUNT], detail: [(0, 0); Key::COUNT], detail_at: 0 }
+    }
+
+    /// Indexes the object at the start of `b`; with `files`, stops inside its `Records` array if it has one.
+    ///
+    /// # Errors
+    /// Where and why `b` does not begin with an object.
+    pub(crate) fn scan(&mut self, b: &[u8], files: bool) -> Result<Scanned, Fault> {
+        self.keys = [(0, 0); Key::COUNT];
+        self.marks = [(0, 0); Mark::COUNT];
+        self.detail_at = 0;
+        match self.object(b, files) {
+            // The whole object is given up, not the member alone.
+            Err(Fault::TooDeep { .. }) => json::skip_value(b, 0).map(Scanned::Object),
+            other => other,
+        }
+    }
+
+    fn object(&mut self, b: &[u8], files: bool) -> Result<Scanned, Fault> {
+        let mut at = json::skip_space(b, 1);
+        if b.get(at) == Some(&b'}') {
+            return Ok(Scanned::Object(at + 1));
+        }
+        loop {
+            let key_end = json::key_end(b, at)?;
+            let key = &b[at + 1..key_end - 1];
+            let value = json::skip_colon(b, key_end)?;
+            let end = match b.get(value) {
+                Some(b'[') if files && key == b"Records" => return Ok(Scanned::Records(value + 1)),
+                Some(b'{') if key == b"detail" => {
+                    self.detail_at = value as u32;
+                    index_into(&mut self.detail, b, value, 1)?
+                }
+                _ => json::skip_member(b, value, 1)?,
+            };
+            self.note(key, value, end);
+            match next_member(b, end)? {
+                Next::Key(key) => at = key,
+                Next::End(end) => return Ok(Scanned::Object(end)),
+            }
+        }
+    }
+
+    fn note(&mut self, key: &[u8], value: usize, end: usize) {
+        if !note(&mut self.keys, key, value, end)
+            && let Some(mark) = named(key, Mark::from_bytes)
+        {
+            self.marks[mark as usize] = (value as u32, end as u32);
+        }
+    }
+
+    /// Whether there is a member of this key, `null` or not.
+    pub(crate) fn has(&self, key: Key) -> bool {
+        self.keys[key as usize].1 > 0
+    }
+
+    /// Whether there is such a member, `null` or not.
+    pub(crate) fn is_marked(&self, mark: Mark) -> bool {
+        self.marks[mark as usize].1 > 0
+    }
+
+    /// The spans of the object's own members.
+    pub(crate) fn keys(&self) -> &Spans {
+        &self.keys
+    }
+
+    /// The bytes of a member of `object`, which was scanned.
+    pub(crate) fn value<'b>(&self, object: &'b [u8], key: Key) -> &'b [u8] {
+        slice(object, self.keys[key as usize])
+    }
+
+    /// The bytes of a member of `object`, which was scanned.
+    pub(crate) fn marked<'b>(&self, object: &'b [u8], mark: Mark) -> &'b [u8] {
+        slice(object, self.marks[mark as usize])
+    }
+
+    /// The spans of the members of `detail`, as indexes into it.
+    pub(crate) fn detail(&self, object: &[u8]) -> Spans {
+        let (begin, _) = self.marks[Mark::Detail as usize];
+        if self.detail_at != begin || begin == 0 {
+            return index(self.marked(object, Mark::Detail)); // its name was escaped, or it is no object
+        }
+        self.detail.map(|(from, to)| if to == 0 { (0, 0) } else { (from - begin, to - begin) })
+    }
+}
+
+fn slice(object: &[u8], (begin, end): Span) -> &[u8] {
+    object.get(begin as usize..end as usize).unwrap_or_default()
+}
+
+/// The spans of an object's members; none if it is no object.
+pub(crate) fn index(object: &[u8]) -> Spans {
+    let mut spans = [(0, 0); Key::COUNT];
+    if object.first() == Some(&b'{') && index_into(&mut spans, object, 0, 0).is_err() {
+        spans = [(0, 0); Key::COUNT];
+    }
+    spans
+}
+
+fn index_into(spans: &mut Spans, b: &[u8], begin: usize, outer: usize) -> Result<usize, Fault> {
+    *spans = [(0, 0); Key::COUNT];
+    let mut at = json::skip_space(b, begin + 1);
+    if b.get(at) == Some(&b'}') {
+        return Ok(at + 1);
+    }
+    loop {
+        let key_end = json::key_end(b, at)?;
+        let value = json::skip_colon(b, key_end)?;
+        let end = json::skip_member(b, value, outer + 1)?;
+        note(spans, &b[at + 1..key_end - 1], value, end);
+        match next_member(b, end)? {
+            Next::Key(key) => at = key,
+            Next::End(end) => return Ok(end),
+        }
+    }
+}
+
+/// Remembers a member if it is one that is asked for. Objects are hardly longer than 16 MiB, so indexes fit.
+fn note(spans: &mut Spans, key: &[u8], value: usize, end: usize) -> bool {
+    let known = named(key, Key::from_bytes);
+    if let Some(known) = known {
+        spans[known as usize] = (value as u32, end as u32);
+    }
+    known.is_some()
+}
+
+fn named<T>(key: &[u8], find: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+    match find(key) {
+        None if key.contains(&b'\\') => find(json::unescape(key).as_bytes()),
+        found => found,
+    }
+}
+
+enum Next {
+    /// Another member begins at this index.
+    Key(usize),
+    /// The object ends before this index.
+    End(usize),
+}
+
+fn next_member(b: &[u8], value_end: usize) -> Result<Next, Fault> {
+    let at = json::skip_space(b, value_end);
+    match b.get(at) {
+        None => Err(Fault::Incomplete),
+        Some(b'}') => Ok(Next::End(at + 1)),
+        Some(b',') => Ok(Next::Key(json::skip_space(b, at + 1))),
+        Some(_) => Err(Fault::Invalid { at, why: "`,` or `}` was expected" }),
+    }
+}
