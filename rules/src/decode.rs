@@ -2,7 +2,7 @@
 //! array, one event, JSON lines, EventBridge envelopes, GuardDuty and Security Hub findings, each gzipped or not.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::io::{BufRead, BufReader, Read};
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
@@ -28,9 +28,8 @@ pub enum Decoded {
 /// Decodes a stream of bytes of any length, holding one chunk and one object at a time. Never fails: what cannot be
 /// read, including an error of the reader itself, becomes a dead letter.
 pub struct Decoder<'r> {
-    reader: Box<dyn Read + Send + 'r>,
+    input: Input<'r>,
     framer: Framer,
-    chunk: Vec<u8>,
     read: u64,
     most: u64,
     last: bool,
@@ -40,34 +39,40 @@ pub struct Decoder<'r> {
     pending: VecDeque<Decoded>,
 }
 
+/// Where the bytes come from.
+enum Input<'r> {
+    /// Plain bytes that are at hand.
+    Slice(&'r [u8]),
+    /// Anything else, and the buffer that it is read into.
+    Reader(Box<dyn Read + Send + 'r>, Vec<u8>),
+}
+
 impl<'r> Decoder<'r> {
     /// Decodes what `reader` yields; gzip is recognised by its first two bytes.
     pub fn new(reader: impl Read + Send + 'r) -> Decoder<'r> {
-        Self::bounded(reader, u64::MAX)
+        let mut reader = BufReader::with_capacity(CHUNK, reader);
+        // An error here shows again at the first read.
+        let gzipped = reader.fill_buf().is_ok_and(is_gzip);
+        let reader: Box<dyn Read + Send + 'r> =
+            if gzipped { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) };
+        Self::of(Input::Reader(reader, vec![0; CHUNK]), u64::MAX)
     }
 
     /// Decodes one record of a stream. At most 512 MiB of it are decompressed, so that a small record cannot hold a
     /// worker up for long; what lies beyond becomes a dead letter.
     pub fn record(data: &'r [u8]) -> Decoder<'r> {
-        Self::bounded(Cursor::new(data), 512 << 20)
+        let input = match is_gzip(data) {
+            // Events compress to a tenth or less.
+            true => {
+                Input::Reader(Box::new(MultiGzDecoder::new(data)), vec![0; (16 * data.len()).clamp(4 << 10, CHUNK)])
+            }
+            false => Input::Slice(data),
+        };
+        Self::of(input, 512 << 20)
     }
 
-    fn bounded(reader: impl Read + Send + 'r, most: u64) -> Decoder<'r> {
-        let mut reader = BufReader::with_capacity(CHUNK, reader);
-        // An error here shows again at the first read.
-        let gzipped = reader.fill_buf().is_ok_and(|head| head.starts_with(&[0x1f, 0x8b]));
-        let reader: Box<dyn Read + Send + 'r> =
-            if gzipped { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) };
-        Decoder {
-            reader,
-            framer: Framer::new(),
-            chunk: vec![0; CHUNK],
-            read: 0,
-            most,
-            last: false,
-            failed: None,
-            pending: VecDeque::new(),
-        }
+    fn of(input: Input<'r>, most: u64) -> Decoder<'r> {
+        Decoder { input, framer: Framer::new(), read: 0, most, last: false, failed: None, pending: VecDeque::new() }
     }
 
     /// Bytes read so far, decompressed.
@@ -76,10 +81,21 @@ impl<'r> Decoder<'r> {
     }
 
     fn fill(&mut self) {
-        match self.reader.read(&mut self.chunk) {
-            Ok(0) => self.last = true,
+        let read = match &mut self.input {
+            Input::Slice(data) => {
+                let (chunk, rest) = data.split_at(data.len().min(CHUNK));
+                self.framer.push(chunk);
+                *data = rest;
+                self.last = rest.is_empty();
+                Ok(chunk.len())
+            }
+            Input::Reader(reader, chunk) => reader.read(chunk).inspect(|&n| {
+                self.framer.push(&chunk[..n]);
+                self.last = n == 0;
+            }),
+        };
+        match read {
             Ok(n) => {
-                self.framer.push(&self.chunk[..n]);
                 self.read += n as u64;
                 if self.read >= self.most {
                     self.stop(format!("decompresses to more than {} MiB", self.most >> 20));
@@ -95,6 +111,10 @@ impl<'r> Decoder<'r> {
         let (offset, fault, bytes) = (self.read, self.read, Bytes::new());
         self.failed = Some(DeadLetter { offset, fault, reason, bytes });
     }
+}
+
+fn is_gzip(head: &[u8]) -> bool {
+    head.starts_with(&[0x1f, 0x8b])
 }
 
 impl Iterator for Decoder<'_> {

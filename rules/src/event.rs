@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, NaiveDate, SecondsFormat};
 
 use crate::json;
 use crate::members::Spans;
@@ -319,7 +319,24 @@ pub(crate) fn clip(text: &str, most: usize) -> &str {
 
 /// The time that RFC 3339 text names.
 pub fn parse_rfc3339(text: &str) -> Option<Millis> {
+    if let Some(time) = parse_plain_utc(text.as_bytes()) {
+        return Some(time);
+    }
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_millis())
+}
+
+/// The time of the form in which CloudTrail writes all times, `2024-05-01T12:00:00Z`; `None` of any other. For speed
+/// alone.
+fn parse_plain_utc(text: &[u8]) -> Option<Millis> {
+    let &[a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'Z'] = text else {
+        return None;
+    };
+    let digits = |list: &[u8]| {
+        list.iter().try_fold(0u32, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0')))
+    };
+    let date = NaiveDate::from_ymd_opt(digits(&[a, b, c, d])? as i32, digits(&[e, f])?, digits(&[g, h])?)?;
+    let time = date.and_hms_opt(digits(&[i, j])?, digits(&[k, l])?, digits(&[m, n])?)?;
+    Some(time.and_utc().timestamp_millis())
 }
 
 /// A time as RFC 3339 in UTC, with milliseconds only where it has any.
@@ -335,6 +352,7 @@ pub fn rfc3339(time: Millis) -> String {
 pub(crate) mod tests {
     use super::*;
     use crate::members;
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     fn read(raw: Bytes) -> Result<Event, String> {
@@ -394,6 +412,14 @@ pub(crate) mod tests {
         ];
         let found: Vec<usize> = names.iter().map(|name| Key::from_name(name).unwrap() as usize).collect();
         assert_eq!(found, (0..Key::COUNT).collect::<Vec<_>>());
+    }
+
+    proptest! {
+        #[test]
+        fn plain_times_are_what_chrono_reads(text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]Z") {
+            let slow = DateTime::parse_from_rfc3339(&text).ok().map(|time| time.timestamp_millis());
+            prop_assert_eq!(parse_rfc3339(&text), slow, "{}", text);
+        }
     }
 
     #[test]

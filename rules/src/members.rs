@@ -206,3 +206,90 @@ fn next_member(b: &[u8], value_end: usize) -> Result<Next, Fault> {
         Some(_) => Err(Fault::Invalid { at, why: "`,` or `}` was expected" }),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    /// Texts of objects, many of them broken, with members that are looked for, escaped and repeated.
+    fn text() -> impl Strategy<Value = String> {
+        let key = prop::sample::select(vec![
+            "\"detail\"",
+            "\"detail\"",
+            "\"det\\u0061il\"",
+            "\"eventName\"",
+            "\"event\\u004eame\"",
+            "\"source\"",
+            "\"x\"",
+            "\"Records\"",
+            "\"eventName",
+            "eventName",
+            "\"region\"",
+        ]);
+        let leaf = prop::sample::select(vec![
+            "1",
+            "-0.5e3",
+            "01",
+            "\"a}\\\"{\"",
+            "\"\\u00zz\"",
+            "true",
+            "null",
+            "[]",
+            "{}",
+            "[1,{\"a\":[]}]",
+            "\"a\u{1}\"",
+            "\"longer than eight bytes \\\\ é\"",
+            "",
+        ]);
+        let object = |value: BoxedStrategy<String>| {
+            let member = (key.clone(), prop::sample::select(vec![":", ":", ":", " : ", ""]), value)
+                .prop_map(|(key, colon, value)| format!("{key}{colon}{value}"));
+            prop::collection::vec(member, 0..5).prop_map(|members| format!("{{{}}}", members.join(",")))
+        };
+        let inner = object(leaf.clone().prop_map(str::to_owned).boxed());
+        object(prop_oneof![3 => leaf.prop_map(str::to_owned), 2 => inner].boxed())
+    }
+
+    fn same(span: &[u8], expected: Option<&Value>) -> bool {
+        match expected {
+            None => span.is_empty(),
+            Some(value) => serde_json::from_slice::<Value>(span).is_ok_and(|found| found == *value),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(6000))]
+
+        #[test]
+        fn what_is_found_is_what_serde_json_reads(text in text()) {
+            let mut members = Members::new();
+            let scanned = members.scan(text.as_bytes(), false);
+            let tree = serde_json::from_str::<Value>(&text);
+            prop_assert_eq!(scanned == Ok(Scanned::Object(text.len())), tree.is_ok(), "{}", text);
+            let Ok(tree) = tree else { return Ok(()) };
+            let b = text.as_bytes();
+            for name in ["eventName", "region"] {
+                let key = Key::from_name(name).unwrap();
+                prop_assert!(same(members.value(b, key), tree.get(name)), "{} in {}", name, text);
+                prop_assert_eq!(members.has(key), tree.get(name).is_some());
+            }
+            prop_assert!(same(members.marked(b, Mark::Source), tree.get("source")), "{}", text);
+            prop_assert!(same(members.marked(b, Mark::Detail), tree.get("detail")), "{}", text);
+            let (detail, spans) = (members.marked(b, Mark::Detail), members.detail(b));
+            let name = tree.get("detail").and_then(|detail| detail.get("eventName"));
+            prop_assert!(same(slice(detail, spans[Key::EventName as usize]), name), "{}", text);
+        }
+    }
+
+    #[test]
+    fn depth_is_counted_from_the_outermost_object() {
+        for (name, levels) in [("x", 126), ("detail", 126), ("x", 127), ("detail", 127)] {
+            let text = format!("{{\"{name}\":{}1{}}}", "{\"a\":".repeat(levels), "}".repeat(levels));
+            let accepted = Members::new().scan(text.as_bytes(), false).is_ok();
+            assert_eq!(accepted, serde_json::from_str::<Value>(&text).is_ok(), "{levels} in {name}");
+        }
+    }
+}
