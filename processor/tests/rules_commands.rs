@@ -70,6 +70,45 @@ fn a_listed_rule_says_what_it_is() {
 }
 
 #[test]
+fn a_broken_rule_is_named_with_file_and_line() {
+    let with = |line: usize, text: &str| {
+        let good = rule(ID, "CreateUser");
+        let mut lines: Vec<&str> = good.lines().collect();
+        lines[line - 1] = text;
+        lines.join("\n")
+    };
+    for (text, line, words) in [
+        (with(8, "        eventName: [CreateUser"), 8..=10, "YAML"),
+        (with(2, "\tid: x"), 2..=2, "YAML"),
+        (with(1, "name: without a title"), 1..=1, "title"),
+        (with(6, "detections:"), 1..=1, "detection"),
+        (with(3, "logsources:"), 1..=1, "logsource"),
+        (with(8, "        eventName|re: '('"), 8..=8, "regex"),
+        (with(8, "        eventName|nonsense: x"), 8..=8, "nonsense"),
+        (with(8, "        sourceIPAddress|cidr: everywhere"), 6..=8, "everywhere"),
+        (with(10, "dial: {remedy: none}"), 10..=10, "remedy"),
+        (with(9, "    condition: call and other"), 9..=9, "other"),
+        (with(9, "    condition: call and ("), 9..=9, "ondition"),
+        (with(9, "    timeframe: 5m"), 1..=9, "ondition"),
+    ] {
+        let folder = Folder::new();
+        folder.write("rules/bad.yml", &text);
+        folder.write("rules/good.yml", rule(OTHER_ID, "DeleteUser"));
+        let checked = folder.run("rules check rules").expect(1, &["1 rules in 2 files are fine; 1 errors"]);
+        let errors = reported(&checked, "error");
+        assert_eq!(errors.len(), 1, "{text}\n{}", checked.out);
+        let (file, at, message) = &errors[0];
+        assert_eq!(file, "rules/bad.yml");
+        assert!(line.contains(&(*at as usize)), "line {at} is not in {line:?}: {message}\n{text}");
+        assert!(message.to_lowercase().contains(&words.to_lowercase()), "no {words:?} in {message:?}\n{text}");
+        // Whoever works with rules refuses the set, and says why as well.
+        let place = format!("rules/bad.yml:{at}: ");
+        folder.run("rules test rules").expect(2, &[&place]);
+        folder.dial(["scan", "-", "--rules", "rules"]).run().expect(2, &[&place]);
+    }
+}
+
+#[test]
 fn every_broken_rule_is_reported_at_once() {
     let folder = Folder::new();
     folder.write("a.yml", "title: [\n");

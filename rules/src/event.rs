@@ -140,7 +140,7 @@ pub struct Event {
     id: String,
     time: Millis,
     envelope: Option<Envelope>,
-    /// Begin and end of each [`Key`]'s value in `raw`; equal when the member is absent.
+    /// Where its members lie in `raw`.
     spans: Spans,
 }
 
@@ -227,17 +227,25 @@ impl Event {
 
     /// The bytes of a member's value, as JSON; `null` counts as absent.
     pub fn value(&self, key: Key) -> Option<&[u8]> {
-        let (begin, end) = self.spans[key as usize];
-        match self.raw.get(begin as usize..end as usize) {
-            None | Some(b"" | b"null") => None,
-            some => some,
-        }
+        self.member(key).filter(|value| value != b"null")
     }
 
     /// The bytes of a member's value, `null` included.
     pub(crate) fn member(&self, key: Key) -> Option<&[u8]> {
-        let (begin, end) = self.spans[key as usize];
-        self.raw.get(begin as usize..end as usize).filter(|bytes| !bytes.is_empty())
+        Some(self.spans.value(&self.raw, key)).filter(|bytes| !bytes.is_empty())
+    }
+
+    /// The bytes of a member of `userIdentity`, `null` included.
+    pub(crate) fn identity(&self, name: &str) -> Option<&[u8]> {
+        match self.spans.identity(&self.raw, name) {
+            Some(value) => Some(value).filter(|bytes| !bytes.is_empty()),
+            None => json::member(self.member(Key::UserIdentity)?, name),
+        }
+    }
+
+    /// Whether a member may be called `a.b`, so that such a path may be its name.
+    pub(crate) fn has_dots(&self) -> bool {
+        self.spans.has_dots()
     }
 
     /// A member's value if it is a string.
@@ -257,9 +265,10 @@ impl Event {
     /// The string at `path` within the event, object members only: `["userIdentity", "arn"]`.
     pub fn text_at(&self, path: &[&str]) -> Option<Cow<'_, str>> {
         let (first, rest) = path.split_first()?;
-        let mut value = match Key::from_name(first) {
-            Some(key) => self.value(key)?,
-            None => json::member(&self.raw, first)?,
+        let (mut value, rest) = match (Key::from_name(first), rest) {
+            (Some(Key::UserIdentity), [name, rest @ ..]) => (self.identity(name)?, rest),
+            (Some(key), rest) => (self.value(key)?, rest),
+            (None, rest) => (json::member(&self.raw, first)?, rest),
         };
         for name in rest {
             value = json::member(value, name)?;

@@ -6,8 +6,79 @@ use crate::json::{self, Fault};
 /// Begin and end of a value, as indexes into its object; equal when the member is absent.
 pub(crate) type Span = (u32, u32);
 
-/// Each [`Key`]'s value.
-pub(crate) type Spans = [Span; Key::COUNT];
+/// The members of `userIdentity` that are indexed, since many rules and every finding ask for some of them.
+const IDENTITY: [&str; 8] =
+    ["type", "arn", "principalId", "accountId", "accessKeyId", "userName", "sessionContext", "invokedBy"];
+
+/// Where an object's members lie, as indexes into it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spans {
+    keys: [Span; Key::COUNT],
+    identity: [Span; IDENTITY.len()],
+    /// Where the `userIdentity` begins whose members these are.
+    identity_at: u32,
+    /// There is a member whose name is none of [`Key`]'s and could be mistaken for a path.
+    has_dots: bool,
+}
+
+impl Spans {
+    const NONE: Spans =
+        Spans { keys: [(0, 0); Key::COUNT], identity: [(0, 0); IDENTITY.len()], identity_at: 0, has_dots: false };
+
+    /// The bytes of a member of `object`, empty when it has none.
+    pub(crate) fn value<'b>(&self, object: &'b [u8], key: Key) -> &'b [u8] {
+        slice(object, self.keys[key as usize])
+    }
+
+    /// The bytes of a member of `object`'s `userIdentity`, empty when it has none; `None` if that is not indexed.
+    pub(crate) fn identity<'b>(&self, object: &'b [u8], name: &str) -> Option<&'b [u8]> {
+        let (begin, end) = self.keys[Key::UserIdentity as usize];
+        let at = IDENTITY.iter().position(|known| *known == name)?;
+        (self.identity_at == begin && end > 0).then(|| slice(object, self.identity[at]))
+    }
+
+    /// Whether a member may be called `a.b`, so that such a path may be its name.
+    pub(crate) fn has_dots(&self) -> bool {
+        self.has_dots
+    }
+
+    /// Scans the value of the member `key`, remembers where it lies, and returns where it ends.
+    fn member(&mut self, b: &[u8], key: &[u8], value: usize, outer: usize) -> Result<usize, Fault> {
+        let end = if key == b"userIdentity" && b.get(value) == Some(&b'{') {
+            self.identity = [(0, 0); IDENTITY.len()];
+            self.identity_at = value as u32;
+            each_member(b, value, |key, value| {
+                let end = json::skip_member(b, value, outer + 1)?;
+                let name = |name: &[u8]| IDENTITY.iter().position(|known| known.as_bytes() == name);
+                if let Some(at) = named(key, name) {
+                    self.identity[at] = (value as u32, end as u32);
+                }
+                Ok(end)
+            })?
+        } else {
+            json::skip_member(b, value, outer)?
+        };
+        self.note(key, value, end);
+        Ok(end)
+    }
+
+    /// Remembers a member if it is one that is asked for. Objects are hardly longer than 16 MiB, so indexes fit.
+    fn note(&mut self, key: &[u8], value: usize, end: usize) {
+        match named(key, Key::from_bytes) {
+            Some(known) => self.keys[known as usize] = (value as u32, end as u32),
+            None => self.has_dots |= key.iter().any(|byte| matches!(byte, b'.' | b'[' | b'\\')),
+        }
+    }
+
+    fn shifted(mut self, by: u32) -> Spans {
+        for (begin, end) in self.keys.iter_mut().chain(&mut self.identity).filter(|(_, end)| *end > 0) {
+            *begin -= by;
+            *end -= by;
+        }
+        self.identity_at = self.identity_at.saturating_sub(by);
+        self
+    }
+}
 
 /// Members that tell what an object is, beside those that events have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +128,7 @@ pub(crate) enum Scanned {
 
 impl Members {
     pub(crate) fn new() -> Members {
-        Members { keys: [(0, 0); Key::COUNT], marks: [(0, 0); Mark::COUNT], detail: [(0, 0); Key::COUNT], detail_at: 0 }
+        Members { keys: Spans::NONE, marks: [(0, 0); Mark::COUNT], detail: Spans::NONE, detail_at: 0 }
     }
 
     /// Indexes the object at the start of `b`; with `files`, stops inside its `Records` array if it has one.
@@ -65,7 +136,7 @@ impl Members {
     /// # Errors
     /// Where and why `b` does not begin with an object.
     pub(crate) fn scan(&mut self, b: &[u8], files: bool) -> Result<Scanned, Fault> {
-        self.keys = [(0, 0); Key::COUNT];
+        self.keys = Spans::NONE;
         self.marks = [(0, 0); Mark::COUNT];
         self.detail_at = 0;
         match self.object(b, files) {
@@ -88,11 +159,14 @@ impl Members {
                 Some(b'[') if files && key == b"Records" => return Ok(Scanned::Records(value + 1)),
                 Some(b'{') if key == b"detail" => {
                     self.detail_at = value as u32;
-                    index_into(&mut self.detail, b, value, 1)?
+                    self.detail = Spans::NONE;
+                    each_member(b, value, |key, value| self.detail.member(b, key, value, 2))?
                 }
-                _ => json::skip_member(b, value, 1)?,
+                _ => self.keys.member(b, key, value, 1)?,
             };
-            self.note(key, value, end);
+            if let Some(mark) = named(key, Mark::from_bytes) {
+                self.marks[mark as usize] = (value as u32, end as u32);
+            }
             match next_member(b, end)? {
                 Next::Key(key) => at = key,
                 Next::End(end) => return Ok(Scanned::Object(end)),
@@ -100,17 +174,9 @@ impl Members {
         }
     }
 
-    fn note(&mut self, key: &[u8], value: usize, end: usize) {
-        if !note(&mut self.keys, key, value, end)
-            && let Some(mark) = named(key, Mark::from_bytes)
-        {
-            self.marks[mark as usize] = (value as u32, end as u32);
-        }
-    }
-
     /// Whether there is a member of this key, `null` or not.
     pub(crate) fn has(&self, key: Key) -> bool {
-        self.keys[key as usize].1 > 0
+        self.keys.keys[key as usize].1 > 0
     }
 
     /// Whether there is such a member, `null` or not.
@@ -125,7 +191,7 @@ impl Members {
 
     /// The bytes of a member of `object`, which was scanned.
     pub(crate) fn value<'b>(&self, object: &'b [u8], key: Key) -> &'b [u8] {
-        slice(object, self.keys[key as usize])
+        self.keys.value(object, key)
     }
 
     /// The bytes of a member of `object`, which was scanned.
@@ -139,7 +205,7 @@ impl Members {
         if self.detail_at != begin || begin == 0 {
             return index(self.marked(object, Mark::Detail)); // its name was escaped, or it is no object
         }
-        self.detail.map(|(from, to)| if to == 0 { (0, 0) } else { (from - begin, to - begin) })
+        self.detail.shifted(begin)
     }
 }
 
@@ -149,15 +215,19 @@ fn slice(object: &[u8], (begin, end): Span) -> &[u8] {
 
 /// The spans of an object's members; none if it is no object.
 pub(crate) fn index(object: &[u8]) -> Spans {
-    let mut spans = [(0, 0); Key::COUNT];
-    if object.first() == Some(&b'{') && index_into(&mut spans, object, 0, 0).is_err() {
-        spans = [(0, 0); Key::COUNT];
-    }
-    spans
+    let mut spans = Spans::NONE;
+    let whole = object.first() == Some(&b'{')
+        && each_member(object, 0, |key, value| spans.member(object, key, value, 1)).is_ok();
+    if whole { spans } else { Spans::NONE }
 }
 
-fn index_into(spans: &mut Spans, b: &[u8], begin: usize, outer: usize) -> Result<usize, Fault> {
-    *spans = [(0, 0); Key::COUNT];
+/// Calls `on` with each key, as it stands between its quotes, and the index of its value in the object that begins at
+/// `begin`; it answers where the value ends.
+fn each_member(
+    b: &[u8],
+    begin: usize,
+    mut on: impl FnMut(&[u8], usize) -> Result<usize, Fault>,
+) -> Result<usize, Fault> {
     let mut at = json::skip_space(b, begin + 1);
     if b.get(at) == Some(&b'}') {
         return Ok(at + 1);
@@ -165,22 +235,12 @@ fn index_into(spans: &mut Spans, b: &[u8], begin: usize, outer: usize) -> Result
     loop {
         let key_end = json::key_end(b, at)?;
         let value = json::skip_colon(b, key_end)?;
-        let end = json::skip_member(b, value, outer + 1)?;
-        note(spans, &b[at + 1..key_end - 1], value, end);
+        let end = on(&b[at + 1..key_end - 1], value)?;
         match next_member(b, end)? {
             Next::Key(key) => at = key,
             Next::End(end) => return Ok(end),
         }
     }
-}
-
-/// Remembers a member if it is one that is asked for. Objects are hardly longer than 16 MiB, so indexes fit.
-fn note(spans: &mut Spans, key: &[u8], value: usize, end: usize) -> bool {
-    let known = named(key, Key::from_bytes);
-    if let Some(known) = known {
-        spans[known as usize] = (value as u32, end as u32);
-    }
-    known.is_some()
 }
 
 fn named<T>(key: &[u8], find: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
@@ -225,6 +285,10 @@ mod tests {
             "\"source\"",
             "\"x\"",
             "\"Records\"",
+            "\"userIdentity\"",
+            "\"user\\u0049dentity\"",
+            "\"type\"",
+            "\"a.b\"",
             "\"eventName",
             "eventName",
             "\"region\"",
@@ -276,11 +340,16 @@ mod tests {
                 prop_assert!(same(members.value(b, key), tree.get(name)), "{} in {}", name, text);
                 prop_assert_eq!(members.has(key), tree.get(name).is_some());
             }
+            let identity = tree.get("userIdentity").and_then(|identity| identity.get("type"));
+            if let Some(found) = members.keys().identity(b, "type") {
+                prop_assert!(same(found, identity), "{}", text);
+            }
+            prop_assert!(members.keys().has_dots() || tree.get("a.b").is_none(), "{}", text);
             prop_assert!(same(members.marked(b, Mark::Source), tree.get("source")), "{}", text);
             prop_assert!(same(members.marked(b, Mark::Detail), tree.get("detail")), "{}", text);
             let (detail, spans) = (members.marked(b, Mark::Detail), members.detail(b));
             let name = tree.get("detail").and_then(|detail| detail.get("eventName"));
-            prop_assert!(same(slice(detail, spans[Key::EventName as usize]), name), "{}", text);
+            prop_assert!(same(spans.value(detail, Key::EventName), name), "{}", text);
         }
     }
 
