@@ -1,11 +1,14 @@
-//! Which rules can match an event at all. A rule's conditions are reduced to what they need of `eventName` and
-//! `eventSource`; only rules whose need an event meets are evaluated on it. The index may pass too much, never too
+//! Which rules can match an event at all. A rule's conditions are reduced to what they need of `eventName`,
+//! `eventSource` and, for rules that need neither, of other texts; only rules whose need an event meets are evaluated on it. The index may pass too much, never too
 //! little: whatever it does not understand needs nothing.
 
 use std::collections::{BTreeSet, HashMap};
 
+use rsigma_eval::Event;
 use rsigma_eval::matcher::ascii_lowercase_cow;
 use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Modifier, Quantifier, SigmaRule, SigmaValue};
+
+use crate::texts::{TextIndex, Texts};
 
 /// Lower-cased values, one of which a member must have; `None` when any will do.
 type OneOf = Option<BTreeSet<String>>;
@@ -15,6 +18,7 @@ type OneOf = Option<BTreeSet<String>>;
 pub(crate) struct Need {
     pub(crate) names: OneOf,
     pub(crate) sources: OneOf,
+    pub(crate) texts: Texts,
 }
 
 impl Need {
@@ -61,11 +65,13 @@ fn of_item(item: &DetectionItem) -> Need {
     let plain = item.field.modifiers.iter().all(|modifier| matches!(modifier, Modifier::Cased));
     let values: Option<BTreeSet<String>> = item.values.iter().map(exact).collect();
     match (item.field.name.as_deref(), values) {
-        (Some("eventName"), Some(values)) if plain && !values.is_empty() => Need { names: Some(values), sources: None },
-        (Some("eventSource"), Some(values)) if plain && !values.is_empty() => {
-            Need { names: None, sources: Some(values) }
+        (Some("eventName"), Some(values)) if plain && !values.is_empty() => {
+            Need { names: Some(values), ..Need::default() }
         }
-        _ => Need::default(),
+        (Some("eventSource"), Some(values)) if plain && !values.is_empty() => {
+            Need { sources: Some(values), ..Need::default() }
+        }
+        _ => Need { texts: Texts::of_item(item), ..Need::default() },
     }
 }
 
@@ -83,14 +89,22 @@ fn fold(text: &str) -> String {
 }
 
 fn all(needs: impl Iterator<Item = Need>) -> Need {
-    needs.fold(Need::default(), |a, b| Need { names: both(a.names, b.names), sources: both(a.sources, b.sources) })
+    needs.fold(Need::default(), |a, b| Need {
+        names: both(a.names, b.names),
+        sources: both(a.sources, b.sources),
+        texts: a.texts.both(b.texts),
+    })
 }
 
 fn any(mut needs: impl Iterator<Item = Need>) -> Need {
     let Some(first) = needs.next() else {
         return Need::default();
     };
-    needs.fold(first, |a, b| Need { names: either(a.names, b.names), sources: either(a.sources, b.sources) })
+    needs.fold(first, |a, b| Need {
+        names: either(a.names, b.names),
+        sources: either(a.sources, b.sources),
+        texts: a.texts.either(b.texts),
+    })
 }
 
 fn both(a: OneOf, b: OneOf) -> OneOf {
@@ -109,6 +123,7 @@ fn either(a: OneOf, b: OneOf) -> OneOf {
 pub(crate) struct Index {
     by_name: HashMap<String, Vec<usize>>,
     by_source: HashMap<String, Vec<usize>>,
+    by_text: TextIndex,
     always: Vec<usize>,
 }
 
@@ -118,15 +133,22 @@ impl Index {
         match need {
             Need { names: Some(names), .. } => file(&mut self.by_name, names, rule),
             Need { sources: Some(sources), .. } => file(&mut self.by_source, sources, rule),
-            Need { names: None, sources: None } => self.always.push(rule),
+            Need { texts, .. } => {
+                if !self.by_text.insert(rule, texts) {
+                    self.always.push(rule);
+                }
+            }
         }
     }
 
     /// The rules that an event with this name and source may match.
-    pub(crate) fn candidates(&self, name: &str, source: &str) -> impl Iterator<Item = usize> {
-        let named = find(&self.by_name, name);
-        let sourced = find(&self.by_source, source);
-        named.iter().chain(sourced).chain(&self.always).copied()
+    pub(crate) fn candidates(&self, name: &str, source: &str, event: &impl Event) -> Vec<usize> {
+        let mut found = Vec::with_capacity(8);
+        found.extend_from_slice(find(&self.by_name, name));
+        found.extend_from_slice(find(&self.by_source, source));
+        self.by_text.candidates(event, &mut found);
+        found.extend_from_slice(&self.always);
+        found
     }
 }
 

@@ -21,3 +21,4 @@ pub mod rule_test;
 pub mod ruleset;
 pub mod severity;
 mod sigma;
+mod texts;
