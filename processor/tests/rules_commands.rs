@@ -85,9 +85,12 @@ fn a_broken_rule_is_named_with_file_and_line() {
         (with(3, "logsources:"), 1..=1, "logsource"),
         (with(8, "        eventName|re: '('"), 8..=8, "regex"),
         (with(8, "        eventName|nonsense: x"), 8..=8, "nonsense"),
-        (with(8, "        sourceIPAddress|cidr: everywhere"), 6..=8, "everywhere"),
+        (with(8, "        sourceIPAddress|cidr: everywhere"), 8..=8, "everywhere"),
         (with(10, "dial: {remedy: none}"), 10..=10, "remedy"),
         (with(9, "    condition: call and other"), 9..=9, "other"),
+        (with(9, "    condition: not other"), 9..=9, "other"),
+        (with(9, "    condition: call and not 1 of filter_*"), 9..=9, "filter_*"),
+        (with(9, "    condition: all of filter_*"), 9..=9, "filter_*"),
         (with(9, "    condition: call and ("), 9..=9, "ondition"),
         (with(9, "    timeframe: 5m"), 1..=9, "ondition"),
     ] {
@@ -120,6 +123,23 @@ fn every_broken_rule_is_reported_at_once() {
     let files: Vec<&str> = errors.iter().map(|(file, ..)| file.as_str()).collect();
     assert_eq!(files, ["./a.yml", "./b.yml", "./d.yml"]);
     assert!(errors[2].1 == 2 && errors[2].2.contains("./c.yml") && errors[2].2.contains(ID), "{errors:?}");
+}
+
+#[test]
+fn a_file_that_is_not_text_is_one_problem_among_others() {
+    let folder = Folder::new();
+    folder.write("a.yml", rule(ID, "CreateUser"));
+    folder.write("b.yml", [b"title: a\nid: \xff\xfe".as_slice(), rule(OTHER_ID, "DeleteUser").as_bytes()].concat());
+    folder.write("c.yml", "title: [\n");
+    folder.write("d.test.yml", b"\xff");
+    let checked = folder.run("rules check .").expect(1, &["1 rules in 3 files are fine; 3 errors"]);
+    let errors = reported(&checked, "error");
+    let places: Vec<(&str, u64)> = errors.iter().map(|(file, line, _)| (file.as_str(), *line)).collect();
+    assert_eq!((places[0], places[2]), (("./b.yml", 2), ("./d.test.yml", 1)), "{errors:?}");
+    assert!(errors[0].2.contains("byte 13") && errors[0].2.contains("UTF-8"), "{errors:?}");
+    folder.run("rules list .").expect(1, &["./b.yml:2: "]);
+    folder.run("rules test .").expect(2, &["./b.yml:2: "]);
+    folder.dial(["scan", "-", "--rules", "."]).run().expect(2, &["./b.yml:2: ", "./c.yml:"]);
 }
 
 #[test]

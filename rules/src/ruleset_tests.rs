@@ -45,6 +45,28 @@ fn problems_name_file_line_and_cause() {
             "correlation",
         ),
         (&good, 2, "already used in a.yml"),
+        ("title: t\nlogsource: {product: aws}\ndetection:\n    s: {a: b}\n    condition: s and other", 5, "other"),
+        (
+            "title: other\nlogsource: {product: aws}\ndetection:\n    s: {a: b}\n    condition: s and not other",
+            5,
+            "other",
+        ),
+        (
+            "title: t\nlogsource: {product: aws}\ndetection:\n    s: {a: b}\n    condition: s and not 1 of filter_*",
+            5,
+            "filter_*",
+        ),
+        (
+            "title: t\nlogsource: {product: aws}\ndetection:\n    s: {a: b}\n    condition: s or (s and not (all of x* or s))",
+            5,
+            "x*",
+        ),
+        (
+            "title: t\nlogsource: {product: aws}\ndescription: 10.0.0.0/33\ndetection:\n    s:\n        b|cidr: 10.0.0.0/8\n        \
+             a|cidr:\n            - 10.1.0.0/16\n            - 10.0.0.0/33\n    condition: s",
+            9,
+            "10.0.0.0/33",
+        ),
     ] {
         let found = problems(&format!("{good}{text}"));
         let offset = good.lines().count();
@@ -130,6 +152,8 @@ fn detection() -> impl Strategy<Value = String> {
         "true",
         "'ſeſame'",
         "'buc.et'",
+        "'*MASK*'",
+        "'se?ame'",
     ]);
     let item = (field, value).prop_map(|(field, value)| format!("{field}: {value}"));
     let map = prop::collection::vec(item.clone(), 1..3).prop_map(|items| {

@@ -11,27 +11,27 @@ use serde_json::json;
 use crate::cli::{RulePaths, Rules};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note, plain, severity_cell};
-use crate::rule_files;
+use crate::rule_files::{self, Files};
 use crate::settings::Settings;
 
 pub(crate) fn run(command: Rules, settings: &Settings, output: &Output) -> Result<Outcome> {
     let (Rules::Check(RulePaths { paths }) | Rules::Test(RulePaths { paths }) | Rules::List(RulePaths { paths })) =
         &command;
     let paths = if paths.is_empty() { &settings.rules.paths } else { paths };
-    let (files, tests) = rule_files::read(paths)?;
-    if files.is_empty() {
+    let files = rule_files::read(paths)?;
+    if files.are_none() {
         return Err(Failure::Usage("there are no .yml files with rules there".to_owned()));
     }
     match command {
-        Rules::Check(_) => check(&files, &tests, output),
-        Rules::Test(_) => test(&files, &tests, output),
+        Rules::Check(_) => check(&files, output),
+        Rules::Test(_) => test(&files, output),
         Rules::List(_) => list(&files, output),
     }
 }
 
-fn check(files: &[RuleFile], tests: &[RuleFile], output: &Output) -> Result<Outcome> {
-    let Loaded { rules, problems, foreign } = RuleSet::load(files);
-    let remarks = remarks(&rules, tests);
+fn check(files: &Files, output: &Output) -> Result<Outcome> {
+    let Loaded { rules, problems, foreign } = files.load();
+    let remarks = remarks(&rules, &files.tests);
     for (kind, list) in [("error", &problems), ("remark", &remarks)] {
         for problem in list {
             if output.is_json() {
@@ -48,7 +48,7 @@ fn check(files: &[RuleFile], tests: &[RuleFile], output: &Output) -> Result<Outc
     note(&format!(
         "{} rules in {} files are fine; {} errors, {} remarks, {} left out",
         rules.rules().len(),
-        files.len(),
+        files.count(),
         problems.len(),
         remarks.len(),
         foreign.len()
@@ -76,11 +76,12 @@ fn remarks(rules: &RuleSet, tests: &[RuleFile]) -> Vec<Problem> {
     rules.rules().iter().flat_map(|rule| of_rule(rule)).collect()
 }
 
-fn test(files: &[RuleFile], tests: &[RuleFile], output: &Output) -> Result<Outcome> {
-    let Loaded { rules, problems, .. } = RuleSet::load(files);
+fn test(files: &Files, output: &Output) -> Result<Outcome> {
+    let Loaded { rules, problems, .. } = files.load();
     if let Some(problem) = problems.first() {
         return Err(Failure::Usage(format!("{problem}\nSee `dial rules check` for the whole list.")));
     }
+    let tests = &files.tests;
     if tests.is_empty() {
         return Err(Failure::Usage("there are no .test.yml files there: nothing was tested".to_owned()));
     }
@@ -100,8 +101,8 @@ fn test(files: &[RuleFile], tests: &[RuleFile], output: &Output) -> Result<Outco
     Ok(if failed == 0 { Outcome::Fine } else { Outcome::Found })
 }
 
-fn list(files: &[RuleFile], output: &Output) -> Result<Outcome> {
-    let Loaded { rules, problems, .. } = RuleSet::load(files);
+fn list(files: &Files, output: &Output) -> Result<Outcome> {
+    let Loaded { rules, problems, .. } = files.load();
     if output.is_json() {
         for rule in rules.rules() {
             output.json(&as_json(rule))?;
