@@ -2,17 +2,50 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use dial_rules::pack::{self, TEST_SUFFIX};
-use dial_rules::ruleset::{Loaded, RuleFile, RuleSet};
+use dial_rules::ruleset::{Loaded, Problem, RuleFile, RuleSet};
 use dial_rules::tables::Tables;
 
 use crate::failure::{Failure, Result};
 
-/// The rules at these paths and the tests that lie beside them; the built-in packs' when there are no paths.
-pub(crate) fn read(paths: &[PathBuf]) -> Result<(Vec<RuleFile>, Vec<RuleFile>)> {
+/// The files of rules at some paths.
+pub(crate) struct Files {
+    pub(crate) rules: Vec<RuleFile>,
+    /// The tests that lie beside them.
+    pub(crate) tests: Vec<RuleFile>,
+    /// What keeps others of these files from being read as text.
+    unreadable: Vec<Problem>,
+}
+
+impl Files {
+    pub(crate) fn are_none(&self) -> bool {
+        self.rules.is_empty() && self.unreadable.is_empty()
+    }
+
+    /// How many files of rules there are, readable or not.
+    pub(crate) fn count(&self) -> usize {
+        self.rules.len() + self.unreadable.iter().filter(|problem| !problem.file.ends_with(TEST_SUFFIX)).count()
+    }
+
+    /// The rules in them, and all problems in the order of the files.
+    pub(crate) fn load(&self) -> Loaded {
+        self.load_with(&Tables::default())
+    }
+
+    fn load_with(&self, tables: &Tables) -> Loaded {
+        let mut loaded = RuleSet::load_with(&self.rules, tables.clone());
+        loaded.problems.extend(self.unreadable.iter().cloned());
+        loaded.problems.sort_by(|a, b| a.file.cmp(&b.file));
+        loaded
+    }
+}
+
+/// The files at these paths; the built-in packs' when there are no paths.
+pub(crate) fn read(paths: &[PathBuf]) -> Result<Files> {
     if paths.is_empty() {
-        return Ok((pack::rules(), pack::tests()));
+        return Ok(Files { rules: pack::rules(), tests: pack::tests(), unreadable: Vec::new() });
     }
     let mut found = Vec::new();
     for path in paths {
@@ -20,12 +53,23 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<(Vec<RuleFile>, Vec<RuleFile>)> 
     }
     found.sort();
     found.dedup();
-    let mut files = Vec::new();
+    let (mut files, mut unreadable) = (Vec::new(), Vec::new());
     for path in found {
-        let text = fs::read_to_string(&path).map_err(|error| Failure::outside(path.display(), error))?;
-        files.push(RuleFile { name: path.display().to_string(), text });
+        let bytes = fs::read(&path).map_err(|error| Failure::outside(path.display(), error))?;
+        let name = path.display().to_string();
+        match String::from_utf8(bytes) {
+            Ok(text) => files.push(RuleFile { name, text }),
+            Err(error) => unreadable.push(not_text(name, &error)),
+        }
     }
-    Ok(files.into_iter().partition(|file| !file.name.ends_with(TEST_SUFFIX)))
+    let (rules, tests) = files.into_iter().partition(|file| !file.name.ends_with(TEST_SUFFIX));
+    Ok(Files { rules, tests, unreadable })
+}
+
+fn not_text(file: String, error: &FromUtf8Error) -> Problem {
+    let good = error.utf8_error().valid_up_to();
+    let line = 1 + error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count();
+    Problem { file, line, message: format!("byte {good} of the file is not UTF-8: save the file as UTF-8") }
 }
 
 /// A rule set to work with, whose facts know what the tables say.
@@ -33,8 +77,8 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<(Vec<RuleFile>, Vec<RuleFile>)> 
 /// # Errors
 /// Names every problem: a rule that cannot be loaded stops the start, because what it should find would go unnoticed.
 pub(crate) fn load(paths: &[PathBuf], tables: &Tables) -> Result<RuleSet> {
-    let (files, _) = read(paths)?;
-    let Loaded { rules, problems, foreign } = RuleSet::load_with(&files, tables.clone());
+    let files = read(paths)?;
+    let Loaded { rules, problems, foreign } = files.load_with(tables);
     if !problems.is_empty() {
         let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
         return Err(Failure::Usage(format!("rules cannot be loaded:\n  {}", list.join("\n  "))));
@@ -42,7 +86,7 @@ pub(crate) fn load(paths: &[PathBuf], tables: &Tables) -> Result<RuleSet> {
     if rules.rules().is_empty() {
         return Err(Failure::Usage(format!(
             "no rules for `product: aws` in {} files: name a folder of Sigma rules, or leave --rules out for the built-in packs",
-            files.len()
+            files.count()
         )));
     }
     if !foreign.is_empty() {

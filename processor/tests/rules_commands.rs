@@ -92,6 +92,48 @@ fn facts_are_listed_and_unknown_ones_refused_with_the_nearest() {
 }
 
 #[test]
+fn a_broken_rule_is_named_with_file_and_line() {
+    let with = |line: usize, text: &str| {
+        let good = rule(ID, "CreateUser");
+        let mut lines: Vec<&str> = good.lines().collect();
+        lines[line - 1] = text;
+        lines.join("\n")
+    };
+    for (text, line, words) in [
+        (with(8, "        eventName: [CreateUser"), 8..=10, "YAML"),
+        (with(2, "\tid: x"), 2..=2, "YAML"),
+        (with(1, "name: without a title"), 1..=1, "title"),
+        (with(6, "detections:"), 1..=1, "detection"),
+        (with(3, "logsources:"), 1..=1, "logsource"),
+        (with(8, "        eventName|re: '('"), 8..=8, "regex"),
+        (with(8, "        eventName|nonsense: x"), 8..=8, "nonsense"),
+        (with(8, "        sourceIPAddress|cidr: everywhere"), 8..=8, "everywhere"),
+        (with(10, "dial: {remedy: none}"), 10..=10, "remedy"),
+        (with(9, "    condition: call and other"), 9..=9, "other"),
+        (with(9, "    condition: not other"), 9..=9, "other"),
+        (with(9, "    condition: call and not 1 of filter_*"), 9..=9, "filter_*"),
+        (with(9, "    condition: all of filter_*"), 9..=9, "filter_*"),
+        (with(9, "    condition: call and ("), 9..=9, "ondition"),
+        (with(9, "    timeframe: 5m"), 1..=9, "ondition"),
+    ] {
+        let folder = Folder::new();
+        folder.write("rules/bad.yml", &text);
+        folder.write("rules/good.yml", rule(OTHER_ID, "DeleteUser"));
+        let checked = folder.run("rules check rules").expect(1, &["1 rules in 2 files are fine; 1 errors"]);
+        let errors = reported(&checked, "error");
+        assert_eq!(errors.len(), 1, "{text}\n{}", checked.out);
+        let (file, at, message) = &errors[0];
+        assert_eq!(file, "rules/bad.yml");
+        assert!(line.contains(&(*at as usize)), "line {at} is not in {line:?}: {message}\n{text}");
+        assert!(message.to_lowercase().contains(&words.to_lowercase()), "no {words:?} in {message:?}\n{text}");
+        // Whoever works with rules refuses the set, and says why as well.
+        let place = format!("rules/bad.yml:{at}: ");
+        folder.run("rules test rules").expect(2, &[&place]);
+        folder.dial(["scan", "-", "--rules", "rules"]).run().expect(2, &[&place]);
+    }
+}
+
+#[test]
 fn every_broken_rule_is_reported_at_once() {
     let folder = Folder::new();
     folder.write("a.yml", "title: [\n");
@@ -103,6 +145,23 @@ fn every_broken_rule_is_reported_at_once() {
     let files: Vec<&str> = errors.iter().map(|(file, ..)| file.as_str()).collect();
     assert_eq!(files, ["./a.yml", "./b.yml", "./d.yml"]);
     assert!(errors[2].1 == 2 && errors[2].2.contains("./c.yml") && errors[2].2.contains(ID), "{errors:?}");
+}
+
+#[test]
+fn a_file_that_is_not_text_is_one_problem_among_others() {
+    let folder = Folder::new();
+    folder.write("a.yml", rule(ID, "CreateUser"));
+    folder.write("b.yml", [b"title: a\nid: \xff\xfe".as_slice(), rule(OTHER_ID, "DeleteUser").as_bytes()].concat());
+    folder.write("c.yml", "title: [\n");
+    folder.write("d.test.yml", b"\xff");
+    let checked = folder.run("rules check .").expect(1, &["1 rules in 3 files are fine; 3 errors"]);
+    let errors = reported(&checked, "error");
+    let places: Vec<(&str, u64)> = errors.iter().map(|(file, line, _)| (file.as_str(), *line)).collect();
+    assert_eq!((places[0], places[2]), (("./b.yml", 2), ("./d.test.yml", 1)), "{errors:?}");
+    assert!(errors[0].2.contains("byte 13") && errors[0].2.contains("UTF-8"), "{errors:?}");
+    folder.run("rules list .").expect(1, &["./b.yml:2: "]);
+    folder.run("rules test .").expect(2, &["./b.yml:2: "]);
+    folder.dial(["scan", "-", "--rules", "."]).run().expect(2, &["./b.yml:2: ", "./c.yml:"]);
 }
 
 #[test]

@@ -121,6 +121,19 @@ fn line(c: &mut Criterion) {
             BatchSize::PerIteration,
         );
     });
+    group.bench_function("decode and match, event by event", |b| {
+        b.iter(|| {
+            let events = Decoder::new(&together[..]).filter_map(|decoded| match decoded {
+                Decoded::Event(event) => Some(rules.evaluate(&event).len()),
+                Decoded::DeadLetter(_) => None,
+            });
+            events.sum::<usize>()
+        });
+    });
+    group.bench_function("decode, event by event", |b| b.iter(|| Decoder::new(&together[..]).count()));
+    group.bench_function("decode records of one event", |b| {
+        b.iter(|| records.iter().map(|record| Decoder::record(record).count()).sum::<usize>());
+    });
     group.finish();
 }
 

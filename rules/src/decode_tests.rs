@@ -203,6 +203,147 @@ fn damage(text: &str, at: usize, how: u8) -> String {
     }
 }
 
+/// A record nested `levels` deep, each level of which begins as an event does, and not one closed.
+fn unclosed(levels: usize) -> String {
+    "{\"eventID\":\"inside\",\"eventName\":\"n\",\"eventSource\":\"s\",\"requestParameters\":".repeat(levels)
+}
+
+#[test]
+fn a_deep_record_that_is_never_closed_costs_no_neighbour() {
+    for levels in [10, 3_000, 150_000] {
+        let (before, after) = (record(1), [record(2), record(3)]);
+        let deep = unclosed(levels);
+        let as_lines = format!("{before}\n{deep}\n{}\n{}\n", after[0], after[1]);
+        let as_file = format!("{{\"Records\":[{before},{deep},{},{}]}}", after[0], after[1]);
+        for text in [as_lines, as_file] {
+            let (found, dead) = decode(text.as_bytes());
+            assert_eq!(found, ["id-1", "id-2", "id-3"], "{levels} levels");
+            assert_eq!(dead.len(), 1, "{levels} levels");
+            assert!(dead[0].bytes.starts_with(deep.as_bytes()), "{levels} levels");
+        }
+    }
+    // Beyond what is waited for, too.
+    let text = format!("{}\n{}\n{}\n{}", record(1), unclosed(600_000), record(2), record(3));
+    let (found, dead) = decode(text.as_bytes());
+    assert_eq!(found, ["id-1", "id-2", "id-3"]);
+    assert!(dead.iter().map(|letter| letter.bytes.len()).sum::<usize>() > 17 << 20);
+}
+
+#[test]
+fn a_bracket_missing_in_a_deep_record_costs_no_neighbour() {
+    let deep = format!("{{\"eventID\":{}{}", "[".repeat(300), "]".repeat(300));
+    let file = format!("{{\"Records\":[{},{deep},{},{}]}}", record(1), record(2), record(3));
+    let (found, dead) = decode(file.as_bytes());
+    assert_eq!((found.len(), dead.len()), (3, 1), "{found:?}");
+}
+
+/// All ids of a list of records, the first `whole` of one and all of another.
+fn first_ids(whole: usize, others: std::ops::Range<usize>) -> Vec<String> {
+    (0..whole).chain(others).map(|n| format!("id-{n}")).collect()
+}
+
+#[test]
+fn a_file_behind_one_that_is_cut_off_keeps_its_events() {
+    let listed = |n: usize| {
+        let mut record = record(n);
+        record["resources"] = json!([{"ARN": "arn", "accountId": "1"}, {"ARN": "other"}]);
+        record["tlsDetails"] = json!({"a": {"b": [1, {"c": true}]}});
+        record
+    };
+    for with_more in [false, true] {
+        let mut first = json!({"Records": (0..2).map(listed).collect::<Vec<_>>()});
+        if with_more {
+            first["Source"] = json!({"of": [1, {"a": "b"}]});
+        }
+        let first = first.to_string();
+        let second = json!({"Records": (10..13).map(listed).collect::<Vec<_>>()}).to_string();
+        let ends: Vec<usize> = (0..2)
+            .map(|n| {
+                let text = listed(n).to_string();
+                first.find(&text).unwrap() + text.len()
+            })
+            .collect();
+        for cut in 0..=first.len() {
+            for between in ["", "\n"] {
+                let bytes = format!("{}{between}{second}", &first[..cut]);
+                let (found, dead) = decode(bytes.as_bytes());
+                let whole = ends.iter().filter(|end| **end <= cut).count();
+                assert_eq!(found, first_ids(whole, 10..13), "cut at {cut}: ...{}", &first[cut.saturating_sub(60)..cut]);
+                let broken = usize::from(cut > 0 && cut < first.len());
+                assert_eq!(dead.len(), broken, "cut at {cut}: {dead:?}");
+                assert_eq!(ids(Decoder::new(Dribble(bytes.as_bytes(), 97))), (found, dead), "cut at {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_broken_envelope_holds_is_no_event_of_its_own() {
+    let call = |n: usize| envelope("AWS API Call via CloudTrail", "com.example", record(n)).to_string();
+    let asff = |id: &str| json!({"ProductArn": "p", "Id": id, "Types": ["T"], "UpdatedAt": "2024-05-01T12:00:00Z"});
+    let list = json!({"findings": [asff("a"), asff("b"), asff("c")]});
+    let findings = envelope("Security Hub Findings - Imported", "com.example", list).to_string();
+    let good = |n: usize| envelope("AWS API Call via CloudTrail", "aws.iam", record(n)).to_string();
+    let (mut pieces, mut missed) = (0, Vec::new());
+    for text in [call(9), findings] {
+        for at in 1..text.len() - 1 {
+            for how in 0..5 {
+                let broken = damage(&text, at, how);
+                // What is still JSON is kept aside by another way.
+                if serde_json::from_str::<serde::de::IgnoredAny>(&broken).is_ok() {
+                    continue;
+                }
+                // Nobody can tell whether what follows a colon on the same line is what the member lacks.
+                let lacks_value =
+                    broken.trim_end_matches(['"', ':']).len() < broken.len() || broken.ends_with("detail");
+                for (form, bytes) in [
+                    ("lines", format!("{}\n{broken}\n{}\n{}\n", good(1), good(2), record(3))),
+                    ("array", format!("[{},{broken},{},{}]", good(1), good(2), good(3))),
+                    ("one after another", format!("{}{broken}{}{}", good(1), good(2), good(3))),
+                ] {
+                    if lacks_value && form == "one after another" {
+                        continue;
+                    }
+                    let (found, _) = decode(bytes.as_bytes());
+                    pieces += 1;
+                    if found != ["id-1", "id-2", "id-3"] {
+                        missed.push(format!("{form}, damage {how} at {at}: {found:?}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{} of {pieces}: {:#?}", missed.len(), &missed[..missed.len().min(12)]);
+}
+
+#[test]
+fn the_search_is_linear_in_hostile_input() {
+    // Broken pieces that hold events, events that are closed at every depth, and keys of events without end.
+    let event = record(1).to_string();
+    for piece in [
+        format!("{{\"id\":[{event},"),
+        format!("{{\"id\":{event},\"Records\":["),
+        "{\"id\":".repeat(120) + "1" + &"}".repeat(120) + "!",
+        "{\"detail\":{\"id\":[".to_owned(),
+        "{\"id\" ".to_owned(),
+        "{\"id\":\"".to_owned(),
+    ] {
+        let took = |length: usize| {
+            let bytes = piece.repeat(length / piece.len());
+            (0..3)
+                .map(|_| {
+                    let begin = std::time::Instant::now();
+                    decode(bytes.as_bytes());
+                    begin.elapsed()
+                })
+                .min()
+                .unwrap()
+        };
+        let (short, long) = (took(16 << 10), took(128 << 10));
+        assert!(long < short * 24 + std::time::Duration::from_millis(100), "{short:?}, {long:?}: {}", &piece[..6]);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 

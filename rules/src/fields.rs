@@ -28,6 +28,33 @@ impl<'a> Fields<'a> {
         Fields { event, tables, facts: OnceCell::new() }
     }
 
+    /// The value of a path of names alone, as most are.
+    fn plain_path(&self, first: &str, mut rest: &str) -> Option<EventValue<'_>> {
+        let mut value = self.top_level(first)?;
+        if first == "userIdentity" && value.starts_with(b"{") {
+            let (name, more) = rest.split_once('.').unzip();
+            value = self.event.identity(name.unwrap_or(rest))?;
+            match more {
+                None => return Some(to_value(value)),
+                Some(more) => rest = more,
+            }
+        }
+        while value.starts_with(b"{") {
+            let Some((name, more)) = rest.split_once('.') else {
+                return json::member(value, rest).map(to_value);
+            };
+            value = json::member(value, name)?;
+            rest = more;
+        }
+        let steps: Vec<Step<'_>> = rest.split('.').map(|name| Step::Key(Cow::Borrowed(name))).collect();
+        let mut found = Vec::new();
+        collect(value, &steps, &mut found);
+        match found.len() {
+            0 | 1 => found.pop(),
+            _ => Some(EventValue::Array(found)),
+        }
+    }
+
     fn top_level(&self, name: &str) -> Option<&[u8]> {
         match Key::from_name(name) {
             Some(key) => self.event.member(key),
@@ -42,11 +69,18 @@ impl rsigma_eval::Event for Fields<'_> {
             let facts = self.facts.get_or_init(|| Facts::new(self.event, self.tables));
             return facts.get(path).map(facts::Value::into_event_value);
         }
-        if let Some(value) = self.top_level(path) {
-            return Some(to_value(value)); // a member whose name has dots comes before members of members
+        let is_path = path.contains(['.', '[', '\\']);
+        if !is_path || self.event.has_dots() {
+            // A member whose name has dots comes before members of members.
+            match self.top_level(path) {
+                None if is_path => {}
+                value => return value.map(to_value),
+            }
         }
-        if !path.contains(['.', '[', '\\']) {
-            return None;
+        if let Some((first, rest)) = path.split_once('.')
+            && !path.contains(['[', '\\'])
+        {
+            return self.plain_path(first, rest);
         }
         let steps = parse_path(path);
         let (Some(Step::Key(first)), rest) = (steps.first(), steps.get(1..)?) else {
@@ -205,6 +239,13 @@ mod tests {
         })
     }
 
+    fn identity() -> impl Strategy<Value = Value> {
+        let members = prop::collection::vec(("type|other|sessionContext", value()), 0..4)
+            .prop_map(|members| Value::Object(members.into_iter().collect()))
+            .boxed();
+        prop_oneof![3 => members.clone(), 1 => prop::collection::vec(members, 0..3).prop_map(Value::Array), 1 => value()]
+    }
+
     const PATHS: &[&str] = &[
         "x",
         "x.a",
@@ -224,6 +265,10 @@ mod tests {
         "[0]",
         "eventName",
         "eventName.x",
+        "userIdentity.type",
+        "userIdentity.type.a",
+        "userIdentity.other",
+        "userIdentity.sessionContext.a.b",
         "y",
         "x..a",
         "x[0]x",
@@ -236,8 +281,12 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(3000))]
 
         #[test]
-        fn answers_as_a_parsed_tree_does(x in value(), dotted in value()) {
-            let event = event(json!({ "x": x, "a.b": dotted }));
+        fn answers_as_a_parsed_tree_does(x in value(), dotted in prop::option::of(value()), identity in identity()) {
+            let mut members = json!({ "x": x, "userIdentity": identity });
+            if let Some(dotted) = dotted {
+                members["a.b"] = dotted;
+            }
+            let event = event(members);
             let tree: Value = serde_json::from_slice(event.raw()).unwrap();
             let tables = Tables::default();
             let (ours, theirs) = (Fields::new(&event, &tables), JsonEvent::borrow(&tree));

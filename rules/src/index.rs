@@ -1,11 +1,14 @@
-//! Which rules can match an event at all. Of what a rule requires, its `eventName` and `eventSource` are looked at; only
-//! rules whose need an event meets are evaluated on it. The index may pass too much, never too little.
+//! Which rules can match an event at all. Of what a rule requires, its `eventName` and `eventSource` are looked at, and for
+//! rules that need neither, other texts; only rules whose need an event meets are evaluated on it. The index may pass too
+//! much, never too little.
 
 use std::collections::{BTreeSet, HashMap};
 
+use rsigma_eval::Event;
 use rsigma_eval::matcher::ascii_lowercase_cow;
 
 use crate::requirement::{Clause, NAME, Op, Requirement, SOURCE, fold};
+use crate::texts::{TextIndex, Texts};
 
 /// Lower-cased values, one of which a member must have; `None` when any will do.
 type OneOf = Option<BTreeSet<String>>;
@@ -15,12 +18,13 @@ type OneOf = Option<BTreeSet<String>>;
 pub(crate) struct Need {
     pub(crate) names: OneOf,
     pub(crate) sources: OneOf,
+    pub(crate) texts: Texts,
 }
 
 impl Need {
     /// What all clauses, of which one must hold, need in common.
     pub(crate) fn of(requirement: &Requirement) -> Need {
-        Need { names: values(requirement, NAME), sources: values(requirement, SOURCE) }
+        Need { names: values(requirement, NAME), sources: values(requirement, SOURCE), texts: Texts::of(requirement) }
     }
 }
 
@@ -38,6 +42,7 @@ fn values(requirement: &Requirement, field: &str) -> OneOf {
 pub(crate) struct Index {
     by_name: HashMap<String, Vec<usize>>,
     by_source: HashMap<String, Vec<usize>>,
+    by_text: TextIndex,
     always: Vec<usize>,
 }
 
@@ -47,15 +52,22 @@ impl Index {
         match need {
             Need { names: Some(names), .. } => file(&mut self.by_name, names, rule),
             Need { sources: Some(sources), .. } => file(&mut self.by_source, sources, rule),
-            Need { names: None, sources: None } => self.always.push(rule),
+            Need { texts, .. } => {
+                if !self.by_text.insert(rule, texts) {
+                    self.always.push(rule);
+                }
+            }
         }
     }
 
     /// The rules that an event with this name and source may match.
-    pub(crate) fn candidates(&self, name: &str, source: &str) -> impl Iterator<Item = usize> {
-        let named = find(&self.by_name, name);
-        let sourced = find(&self.by_source, source);
-        named.iter().chain(sourced).chain(&self.always).copied()
+    pub(crate) fn candidates(&self, name: &str, source: &str, event: &impl Event) -> Vec<usize> {
+        let mut found = Vec::with_capacity(8);
+        found.extend_from_slice(find(&self.by_name, name));
+        found.extend_from_slice(find(&self.by_source, source));
+        self.by_text.candidates(event, &mut found);
+        found.extend_from_slice(&self.always);
+        found
     }
 }
 

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 /// The deepest nesting of objects and arrays that is accepted: what `serde_json` can parse into a tree.
-pub(crate) const MAX_DEPTH: u32 = 127;
+pub(crate) const MAX_DEPTH: usize = 127;
 
 /// Why a value could not be scanned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,24 +31,88 @@ pub(crate) fn skip_space(b: &[u8], mut at: usize) -> usize {
 /// Bit stack of the containers that are open: 1 for an object, 0 for an array.
 struct Nesting {
     bits: u128,
-    depth: u32,
+    depth: usize,
+    /// The depth at which a value is too deep.
+    most: usize,
+    /// Earlier words of the stack, of values that are too deep.
+    below: Vec<u128>,
+    /// Where the value became too deep.
+    too_deep: Option<usize>,
+}
+
+impl Nesting {
+    fn within(outer: usize) -> Nesting {
+        Nesting { bits: 0, depth: 0, most: MAX_DEPTH - outer, below: Vec::new(), too_deep: None }
+    }
+
+    fn open(&mut self, at: usize, object: bool) {
+        if self.depth >= self.most {
+            self.too_deep.get_or_insert(at);
+            if self.depth.is_multiple_of(128) {
+                self.below.push(self.bits);
+            }
+        }
+        self.bits = (self.bits << 1) | u128::from(object);
+        self.depth += 1;
+    }
+
+    fn close(&mut self) {
+        self.bits >>= 1;
+        self.depth -= 1;
+        if self.depth.is_multiple_of(128) {
+            self.bits = self.below.pop().unwrap_or_default();
+        }
+    }
+}
+
+/// Is told which objects open and close during a scan.
+pub(crate) trait Watch {
+    /// An object begins at this index.
+    fn open(&mut self, _at: usize) {}
+    /// The object that was opened last and is still open has ended.
+    fn close(&mut self) {}
+}
+
+impl Watch for () {}
+
+/// Where the objects that are still open begin.
+impl Watch for Vec<usize> {
+    fn open(&mut self, at: usize) {
+        self.push(at);
+    }
+
+    fn close(&mut self) {
+        self.pop();
+    }
 }
 
 /// Index just behind the value that starts at `at` (which is not white space).
 pub(crate) fn skip_value(b: &[u8], at: usize) -> Scan<usize> {
-    let start = at;
-    let mut at = at;
-    let mut open = Nesting { bits: 0, depth: 0 };
+    skip_member(b, at, 0)
+}
+
+/// As [`skip_value`], of a value that lies in `outer` containers.
+pub(crate) fn skip_member(b: &[u8], at: usize, outer: usize) -> Scan<usize> {
+    match b.get(at) {
+        Some(b'"') => skip_string(b, at),
+        _ => walk(b, at, outer, &mut ()),
+    }
+}
+
+/// As [`skip_value`], telling `watch` which objects begin and end. The grammar is checked at any depth, so that the end
+/// of a value that is too deep is its end and nothing inside it is taken for a neighbour.
+pub(crate) fn walk(b: &[u8], mut at: usize, outer: usize, watch: &mut impl Watch) -> Scan<usize> {
+    let mut open = Nesting::within(outer);
     loop {
         // A value is expected at `at`.
         let byte = *b.get(at).ok_or(Fault::Incomplete)?;
         match byte {
+            b'"' => at = skip_string(b, at)?,
             b'{' | b'[' => {
-                if open.depth == MAX_DEPTH {
-                    return Err(Fault::TooDeep { at, end: skip_brackets(b, start)? });
+                open.open(at, byte == b'{');
+                if byte == b'{' {
+                    watch.open(at);
                 }
-                open.bits = (open.bits << 1) | u128::from(byte == b'{');
-                open.depth += 1;
                 at = skip_space(b, at + 1);
                 match (byte, b.get(at)) {
                     (_, None) => return Err(Fault::Incomplete),
@@ -60,7 +124,6 @@ pub(crate) fn skip_value(b: &[u8], at: usize) -> Scan<usize> {
                     _ => continue,
                 }
             }
-            b'"' => at = skip_string(b, at)?,
             b't' => at = skip_word(b, at, b"true")?,
             b'f' => at = skip_word(b, at, b"false")?,
             b'n' => at = skip_word(b, at, b"null")?,
@@ -70,17 +133,15 @@ pub(crate) fn skip_value(b: &[u8], at: usize) -> Scan<usize> {
         // A value, or an empty container's inside, ended before `at`: close containers, or go on to the next member.
         loop {
             if open.depth == 0 {
-                return Ok(at);
+                return match open.too_deep {
+                    None => Ok(at),
+                    Some(begin) => Err(Fault::TooDeep { at: begin, end: at }),
+                };
             }
             at = skip_space(b, at);
             let in_object = open.bits & 1 == 1;
             match (b.get(at), in_object) {
                 (None, _) => return Err(Fault::Incomplete),
-                (Some(b'}'), true) | (Some(b']'), false) => {
-                    open.bits >>= 1;
-                    open.depth -= 1;
-                    at += 1;
-                }
                 (Some(b','), true) => {
                     at = skip_key(b, skip_space(b, at + 1))?;
                     break;
@@ -88,6 +149,15 @@ pub(crate) fn skip_value(b: &[u8], at: usize) -> Scan<usize> {
                 (Some(b','), false) => {
                     at = skip_space(b, at + 1);
                     break;
+                }
+                (Some(b'}'), true) => {
+                    open.close();
+                    watch.close();
+                    at += 1;
+                }
+                (Some(b']'), false) => {
+                    open.close();
+                    at += 1;
                 }
                 (Some(_), true) => return Err(Fault::Invalid { at, why: "`,` or `}` was expected" }),
                 (Some(_), false) => return Err(Fault::Invalid { at, why: "`,` or `]` was expected" }),
@@ -98,12 +168,21 @@ pub(crate) fn skip_value(b: &[u8], at: usize) -> Scan<usize> {
 
 /// Index of the value that belongs to the key that starts at `at`.
 pub(crate) fn skip_key(b: &[u8], at: usize) -> Scan<usize> {
+    skip_colon(b, key_end(b, at)?)
+}
+
+/// Index just behind the key that starts at `at`.
+pub(crate) fn key_end(b: &[u8], at: usize) -> Scan<usize> {
     match b.get(at) {
-        None => return Err(Fault::Incomplete),
-        Some(b'"') => {}
-        Some(_) => return Err(Fault::Invalid { at, why: "a key in double quotes was expected" }),
+        None => Err(Fault::Incomplete),
+        Some(b'"') => skip_string(b, at),
+        Some(_) => Err(Fault::Invalid { at, why: "a key in double quotes was expected" }),
     }
-    let colon = skip_space(b, skip_string(b, at)?);
+}
+
+/// Index of the value behind the colon that follows a key which ends before `at`.
+pub(crate) fn skip_colon(b: &[u8], at: usize) -> Scan<usize> {
+    let colon = skip_space(b, at);
     match b.get(colon) {
         None => Err(Fault::Incomplete),
         Some(b':') => Ok(skip_space(b, colon + 1)),
@@ -115,6 +194,15 @@ pub(crate) fn skip_key(b: &[u8], at: usize) -> Scan<usize> {
 pub(crate) fn skip_string(b: &[u8], at: usize) -> Scan<usize> {
     let mut i = at + 1;
     loop {
+        // Eight bytes at a time, as far as none of them ends a plain run of characters.
+        while let Some(eight) = b.get(i..).and_then(|rest| rest.first_chunk::<8>()) {
+            let special = special_bytes(u64::from_le_bytes(*eight));
+            if special != 0 {
+                i += special.trailing_zeros() as usize / 8;
+                break;
+            }
+            i += 8;
+        }
         match b.get(i) {
             None => return Err(Fault::Incomplete),
             Some(b'"') => return Ok(i + 1),
@@ -125,6 +213,18 @@ pub(crate) fn skip_string(b: &[u8], at: usize) -> Scan<usize> {
             Some(_) => i += 1,
         }
     }
+}
+
+/// Marks the bytes that are a quote, a backslash or a control character by their highest bit. Bytes above the lowest
+/// marked one may be marked wrongly, since a subtraction borrows from its neighbour.
+fn special_bytes(eight: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
+    let quote = zero(eight ^ (ONES * u64::from(b'"')));
+    let backslash = zero(eight ^ (ONES * u64::from(b'\\')));
+    let control = eight.wrapping_sub(ONES * 0x20) & !eight;
+    (quote | backslash | control) & HIGH
 }
 
 fn skip_escape(b: &[u8], at: usize) -> Scan<usize> {
@@ -184,31 +284,6 @@ fn skip_number(b: &[u8], at: usize) -> Scan<usize> {
     Ok(i)
 }
 
-/// Index just behind the container that starts at `at`, by counting brackets outside strings only: for a value that is
-/// too deep to be checked, so that its end is still found and nothing inside it is taken for a neighbour.
-fn skip_brackets(b: &[u8], at: usize) -> Scan<usize> {
-    let mut depth = 0usize;
-    let mut i = at;
-    loop {
-        match b.get(i) {
-            None => return Err(Fault::Incomplete),
-            Some(b'"') => {
-                i = skip_string(b, i)?;
-                continue;
-            }
-            Some(b'{' | b'[') => depth += 1,
-            Some(b'}' | b']') => {
-                depth -= 1;
-                if depth == 0 {
-                    return Ok(i + 1);
-                }
-            }
-            Some(_) => {}
-        }
-        i += 1;
-    }
-}
-
 /// The members of an object that was scanned before: pairs of the key's bytes between its quotes, still escaped, and
 /// the value's bytes. Ends early, rather than failing, on bytes that are not such an object.
 pub(crate) struct Members<'a> {
@@ -234,7 +309,7 @@ impl<'a> Iterator for Members<'a> {
             return None;
         }
         let key_end = skip_string(self.bytes, at).ok()?;
-        let value = skip_key(self.bytes, at).ok()?;
+        let value = skip_colon(self.bytes, key_end).ok()?;
         let end = skip_value(self.bytes, value).ok()?;
         self.at = end;
         Some((&self.bytes[at + 1..key_end - 1], &self.bytes[value..end]))

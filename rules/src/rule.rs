@@ -1,10 +1,11 @@
 //! [`Rule`]: a Sigma detection rule, ready to be evaluated.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use rsigma_eval::{CompiledDetection, CompiledRule, compile_rule};
-use rsigma_parser::{ConditionExpr, Detection, Level, LogSource, SigmaRule, Status};
+use rsigma_eval::{CompiledDetection, CompiledRule, EvalError, compile_rule};
+use rsigma_parser::{ConditionExpr, Detection, Level, LogSource, Modifier, SigmaRule, SigmaValue, Status};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -69,7 +70,13 @@ impl Rule {
     /// # Errors
     /// Says what in the rule cannot be evaluated.
     pub(crate) fn compile(parsed: &SigmaRule, file: &str, line: usize) -> Result<Rule, String> {
-        let CompiledRule { detections, conditions, .. } = compile_rule(parsed).map_err(|error| error.to_string())?;
+        for condition in &parsed.detection.conditions {
+            check_selections(condition, &parsed.detection.named)?;
+        }
+        let CompiledRule { detections, conditions, .. } = compile_rule(parsed).map_err(|error| match error {
+            EvalError::InvalidCidr(_) => no_network(&parsed.detection.named).unwrap_or_else(|| error.to_string()),
+            _ => error.to_string(),
+        })?;
         let own: Own = match parsed.custom_attributes.get("dial") {
             Some(value) => yaml_serde::from_value(value.clone()).map_err(|error| format!("under `dial`: {error}"))?,
             None => Own::default(),
@@ -132,6 +139,64 @@ impl Rule {
 
 fn status(status: Status) -> String {
     format!("{status:?}").to_lowercase()
+}
+
+/// Refuses a condition that names selections which are not there: inside a negation it would hold for every event.
+fn check_selections(condition: &ConditionExpr, named: &HashMap<String, Detection>) -> Result<(), String> {
+    // Names stand without quotes, so that the line of the condition is the one that the message is about.
+    let has = || {
+        let mut names: Vec<&str> = named.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names.join(", ")
+    };
+    match condition {
+        ConditionExpr::And(parts) | ConditionExpr::Or(parts) => {
+            parts.iter().try_for_each(|part| check_selections(part, named))
+        }
+        ConditionExpr::Not(part) => check_selections(part, named),
+        ConditionExpr::Identifier(name) if !named.contains_key(name) => {
+            Err(format!("the condition names {name}, which is no selection of this rule; it has {}", has()))
+        }
+        ConditionExpr::Selector { pattern, .. } if !named.keys().any(|name| pattern.matches_detection_name(name)) => {
+            Err(format!("the condition is about selections {pattern}, and this rule has none; it has {}", has()))
+        }
+        ConditionExpr::Identifier(_) | ConditionExpr::Selector { .. } => Ok(()),
+    }
+}
+
+/// Which of the networks that the detections name is none.
+fn no_network(named: &HashMap<String, Detection>) -> Option<String> {
+    named.values().find_map(no_network_in)
+}
+
+fn no_network_in(detection: &Detection) -> Option<String> {
+    match detection {
+        Detection::AllOf(items) => items.iter().find_map(|item| {
+            let is_network = item.field.modifiers.contains(&Modifier::Cidr);
+            let texts = item.values.iter().filter_map(|value| match value {
+                SigmaValue::String(text) => Some(text.original.as_str()),
+                _ => None,
+            });
+            let wrong = texts.filter(|_| is_network).find(|text| !is_cidr(text))?;
+            Some(format!("`{wrong}` is no network: write one in CIDR notation, such as 198.51.100.0/24"))
+        }),
+        Detection::And(parts) | Detection::AnyOf(parts) => parts.iter().find_map(no_network_in),
+        Detection::ArrayMatch { body, .. } => no_network_in(body),
+        Detection::Conditional { named, .. } => no_network(named),
+        Detection::Keywords(_) => None,
+    }
+}
+
+fn is_cidr(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else {
+        return false;
+    };
+    let most = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    bits.parse().is_ok_and(|bits: u8| bits <= most)
 }
 
 fn severity(level: Level) -> Severity {

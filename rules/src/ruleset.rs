@@ -100,8 +100,8 @@ impl RuleSet {
         self.rules.iter().find(|rule| rule.id == id)
     }
 
-    /// The rules that the event satisfies. Only rules whose `eventName` and `eventSource` conditions the event can meet
-    /// are evaluated.
+    /// The rules that the event satisfies. Only rules whose conditions on `eventName`, `eventSource` or other texts the
+    /// event can meet are evaluated.
     pub fn evaluate<'e>(&self, event: &'e Event) -> Vec<Match<'e>> {
         self.evaluate_with(event, &self.tables)
     }
@@ -110,7 +110,8 @@ impl RuleSet {
     pub fn evaluate_with<'e>(&self, event: &'e Event, tables: &Tables) -> Vec<Match<'e>> {
         let fields = Fields::new(event, tables);
         self.index(event.kind())
-            .candidates(&event.name(), &event.source())
+            .candidates(&event.name(), &event.source(), &fields)
+            .into_iter()
             .filter(|&rule| self.rules[rule].matches(&fields))
             .map(|rule| Match { rule: Arc::clone(&self.rules[rule]), event })
             .collect()
@@ -136,15 +137,17 @@ impl RuleSet {
 
     fn insert(&mut self, rule: Rule) {
         let at = self.rules.len();
+        let need = Need::of(&rule.requirement);
+        let of_finding = Need { texts: need.texts.clone(), ..Need::default() };
         if rule.looks_at(EventKind::CloudTrail) {
-            self.cloudtrail.insert(at, Need::of(&rule.requirement));
+            self.cloudtrail.insert(at, need);
         }
         // Findings have neither `eventName` nor `eventSource` to file a rule under.
         if rule.looks_at(EventKind::GuardDuty) {
-            self.guardduty.insert(at, Need::default());
+            self.guardduty.insert(at, of_finding.clone());
         }
         if rule.looks_at(EventKind::SecurityHub) {
-            self.securityhub.insert(at, Need::default());
+            self.securityhub.insert(at, of_finding);
         }
         self.rules.push(Arc::new(rule));
     }

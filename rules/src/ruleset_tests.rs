@@ -60,6 +60,28 @@ fn problems_name_file_line_and_cause() {
             "did you mean `dial.actor`",
         ),
         (&good, 2, "already used in a.yml"),
+        ("title: t\nlogsource: {product: aws}\ndetection:\n    s: {a: b}\n    condition: s and other", 5, "other"),
+        (
+            "title: other\nlogsource: {product: aws}\ndetection:\n    s: {a: b}\n    condition: s and not other",
+            5,
+            "other",
+        ),
+        (
+            "title: t\nlogsource: {product: aws}\ndetection:\n    s: {a: b}\n    condition: s and not 1 of filter_*",
+            5,
+            "filter_*",
+        ),
+        (
+            "title: t\nlogsource: {product: aws}\ndetection:\n    s: {a: b}\n    condition: s or (s and not (all of x* or s))",
+            5,
+            "x*",
+        ),
+        (
+            "title: t\nlogsource: {product: aws}\ndescription: 10.0.0.0/33\ndetection:\n    s:\n        b|cidr: 10.0.0.0/8\n        \
+             a|cidr:\n            - 10.1.0.0/16\n            - 10.0.0.0/33\n    condition: s",
+            9,
+            "10.0.0.0/33",
+        ),
     ] {
         let found = problems(&format!("{good}{text}"));
         let offset = good.lines().count();
@@ -159,9 +181,50 @@ fn a_rule_looks_only_at_its_own_service() {
 
 /// Detections over the two members that the index knows, and one that it does not.
 fn detection() -> impl Strategy<Value = String> {
-    let field =
-        prop::sample::select(vec!["eventName", "eventSource", "region", "eventName|startswith", "eventSource|cased"]);
-    let value = prop::sample::select(vec!["'A'", "'b'", "['a', B]", "'a*'", "null", "['A', 'x?']", "''"]);
+    let field = prop::sample::select(vec![
+        "eventName",
+        "eventSource",
+        "region",
+        "eventName|startswith",
+        "eventSource|cased",
+        "region|contains",
+        "region|endswith",
+        "region|contains|all",
+        "region|re",
+        "region|re|i",
+        "region|cased",
+        "region|exists",
+        "u.t",
+        "u.t|contains",
+        "u.t|contains|cased",
+        "u.t|startswith",
+        "region|neq",
+        "u.t|windash|contains",
+    ]);
+    let value = prop::sample::select(vec![
+        "'A'",
+        "'b'",
+        "['a', B]",
+        "'a*'",
+        "null",
+        "['A', 'x?']",
+        "''",
+        "'bucket'",
+        "['Bucket*', 'MASK']",
+        "['buc', 'KET']",
+        "'.+buc\\.et.*'",
+        "'bu+cket'",
+        "'Éclair'",
+        "12",
+        "'12'",
+        "'*let*'",
+        "['*Ket', 'no such']",
+        "true",
+        "'ſeſame'",
+        "'buc.et'",
+        "'*MASK*'",
+        "'se?ame'",
+    ]);
     let item = (field, value).prop_map(|(field, value)| format!("{field}: {value}"));
     let map = prop::collection::vec(item.clone(), 1..3).prop_map(|items| {
         let mut items: Vec<String> = items;
@@ -170,6 +233,31 @@ fn detection() -> impl Strategy<Value = String> {
         format!("{{{}}}", items.join(", "))
     });
     prop_oneof![3 => map.clone(), 1 => prop::collection::vec(map, 1..3).prop_map(|maps| format!("[{}]", maps.join(", "))), 1 => Just("['keyword']".to_owned())]
+}
+
+/// What an event may have at a path.
+fn text() -> impl Strategy<Value = serde_json::Value> {
+    prop::sample::select(vec![
+        json!(null),
+        json!("a"),
+        json!("keyword"),
+        json!("bucket"),
+        json!("A Buc\u{212a}et"),
+        json!("BUCKET let go"),
+        json!("mask"),
+        json!("maſk"),
+        json!("xbuc.etx"),
+        json!("buuucket"),
+        json!("éclair"),
+        json!("12"),
+        json!(12),
+        json!(["no", "bucket"]),
+        json!({"a": "bucket"}),
+        json!(true),
+        json!("sesame"),
+        json!([]),
+        json!(""),
+    ])
 }
 
 fn condition() -> impl Strategy<Value = String> {
@@ -192,22 +280,25 @@ fn condition() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1200))]
+    #![proptest_config(ProptestConfig::with_cases(6000))]
 
     #[test]
     fn the_index_loses_no_match(
         detections in prop::collection::vec((detection(), detection(), detection(), condition()), 1..4),
         name in prop::sample::select(vec!["A", "a", "B", "ab", "x1", "", "ſ"]),
         source in prop::sample::select(vec!["A", "a", "b", "ab"]),
-        region in prop::sample::select(vec![json!(null), json!("a"), json!("keyword")]),
+        region in text(),
+        deep in text(),
     ) {
-        let text: String = detections.iter().enumerate().map(|(i, (s1, s2, s3, condition))| {
+        let texts = detections.iter().enumerate().map(|(i, (s1, s2, s3, condition))| {
             rule(&format!("r{i}"), &format!("    s1: {s1}\n    s2: {s2}\n    s3: {s3}\n    condition: {condition}"))
-        }).collect();
+        });
+        // Not every value goes with every modifier.
+        let text: String = texts.filter(|text| problems(text).is_empty()).collect();
         let rules = rules(&text);
         // Empty names and sources make no event; the strategy leaves one in to see the others alone.
         let name = if name.is_empty() { "B" } else { name };
-        let event = event(json!({"eventName": name, "eventSource": source, "region": region}));
+        let event = event(json!({"eventName": name, "eventSource": source, "region": region, "u": {"t": deep}}));
         let ids = |found: Vec<Match<'_>>| { let mut ids: Vec<_> = found.iter().map(|m| m.rule.id.clone()).collect(); ids.sort(); ids };
         prop_assert_eq!(ids(rules.evaluate(&event)), ids(rules.evaluate_all(&event)), "{}", text);
     }

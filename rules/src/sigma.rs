@@ -71,7 +71,10 @@ impl Document<'_> {
         let quoted = message.split(['\'', '`', '"']).skip(1).step_by(2);
         let shown = message.lines().skip(1).map(str::trim); // a regular expression stands on a line of its own
         for needle in quoted.chain(shown).filter(|needle| !needle.is_empty()) {
-            if let Some(at) = self.text.lines().position(|line| line.contains(needle)) {
+            // What a rule quotes is rather in its detection than in its description.
+            let begin = self.line_of("detection:") - self.line;
+            let found = |from| self.text.lines().skip(from).position(|line| line.contains(needle)).map(|at| from + at);
+            if let Some(at) = found(begin).or_else(|| found(0)) {
                 return self.line + at;
             }
         }

@@ -12,18 +12,14 @@ use serde_json::json;
 use crate::cli::{RuleArgs, RuleFields, RuleList, RulePaths, Rules};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note, plain, severity_cell};
-use crate::rule_files;
+use crate::rule_files::{self, Files};
 use crate::settings::Settings;
 
 pub(crate) fn run(command: Rules, settings: &Settings, output: &Output) -> Result<Outcome> {
     match command {
-        Rules::Check(RulePaths { paths }) => {
-            read(&paths, settings).and_then(|(files, tests)| check(&files, &tests, output))
-        }
-        Rules::Test(RulePaths { paths }) => {
-            read(&paths, settings).and_then(|(files, tests)| test(&files, &tests, output))
-        }
-        Rules::List(args) => read(&args.paths.paths, settings).and_then(|(files, _)| list(&files, &args, output)),
+        Rules::Check(RulePaths { paths }) => read(&paths, settings).and_then(|files| check(&files, output)),
+        Rules::Test(RulePaths { paths }) => read(&paths, settings).and_then(|files| test(&files, output)),
+        Rules::List(args) => read(&args.paths.paths, settings).and_then(|files| list(&files, &args, output)),
         Rules::Explain(args) => super::explain::run(&args, settings, output),
         Rules::Coverage(args) => super::coverage::run(&args, settings, output),
         Rules::Fields(RuleFields { text }) => super::rule_fields::list(text.as_deref().unwrap_or_default(), output),
@@ -31,17 +27,17 @@ pub(crate) fn run(command: Rules, settings: &Settings, output: &Output) -> Resul
     }
 }
 
-fn read(paths: &[PathBuf], settings: &Settings) -> Result<(Vec<RuleFile>, Vec<RuleFile>)> {
-    let (files, tests) = rule_files::read(if paths.is_empty() { &settings.rules.paths } else { paths })?;
-    if files.is_empty() {
+fn read(paths: &[PathBuf], settings: &Settings) -> Result<Files> {
+    let files = rule_files::read(if paths.is_empty() { &settings.rules.paths } else { paths })?;
+    if files.are_none() {
         return Err(Failure::Usage("there are no .yml files with rules there".to_owned()));
     }
-    Ok((files, tests))
+    Ok(files)
 }
 
-fn check(files: &[RuleFile], tests: &[RuleFile], output: &Output) -> Result<Outcome> {
-    let Loaded { rules, problems, foreign } = RuleSet::load(files);
-    let remarks = remarks(&rules, tests);
+fn check(files: &Files, output: &Output) -> Result<Outcome> {
+    let Loaded { rules, problems, foreign } = files.load();
+    let remarks = remarks(&rules, &files.tests);
     for (kind, list) in [("error", &problems), ("remark", &remarks)] {
         for problem in list {
             if output.is_json() {
@@ -58,7 +54,7 @@ fn check(files: &[RuleFile], tests: &[RuleFile], output: &Output) -> Result<Outc
     note(&format!(
         "{} rules in {} files are fine; {} errors, {} remarks, {} left out",
         rules.rules().len(),
-        files.len(),
+        files.count(),
         problems.len(),
         remarks.len(),
         foreign.len()
@@ -86,11 +82,12 @@ fn remarks(rules: &RuleSet, tests: &[RuleFile]) -> Vec<Problem> {
     rules.rules().iter().flat_map(|rule| of_rule(rule)).collect()
 }
 
-fn test(files: &[RuleFile], tests: &[RuleFile], output: &Output) -> Result<Outcome> {
-    let Loaded { rules, problems, .. } = RuleSet::load(files);
+fn test(files: &Files, output: &Output) -> Result<Outcome> {
+    let Loaded { rules, problems, .. } = files.load();
     if let Some(problem) = problems.first() {
         return Err(Failure::Usage(format!("{problem}\nSee `dial rules check` for the whole list.")));
     }
+    let tests = &files.tests;
     if tests.is_empty() {
         return Err(Failure::Usage("there are no .test.yml files there: nothing was tested".to_owned()));
     }
@@ -110,8 +107,8 @@ fn test(files: &[RuleFile], tests: &[RuleFile], output: &Output) -> Result<Outco
     Ok(if failed == 0 { Outcome::Fine } else { Outcome::Found })
 }
 
-fn list(files: &[RuleFile], args: &RuleList, output: &Output) -> Result<Outcome> {
-    let Loaded { rules, problems, .. } = RuleSet::load(files);
+fn list(files: &Files, args: &RuleList, output: &Output) -> Result<Outcome> {
+    let Loaded { rules, problems, .. } = files.load();
     let chosen = || rules.rules().iter().filter(|rule| is_listed(rule, args));
     if output.is_json() {
         for rule in chosen() {
