@@ -53,7 +53,7 @@ impl Fields<'_> {
 
 impl rsigma_eval::Event for Fields<'_> {
     fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
-        let is_path = path.contains(['.', '[', '\\']);
+        let is_path = path.bytes().any(|byte| matches!(byte, b'.' | b'[' | b'\\'));
         if !is_path || self.0.has_dots() {
             // A member whose name has dots comes before members of members.
             match self.top_level(path) {
@@ -62,7 +62,7 @@ impl rsigma_eval::Event for Fields<'_> {
             }
         }
         if let Some((first, rest)) = path.split_once('.')
-            && !path.contains(['[', '\\'])
+            && !path.bytes().any(|byte| matches!(byte, b'[' | b'\\'))
         {
             return self.plain_path(first, rest);
         }
