@@ -317,6 +317,7 @@ fn what_a_broken_envelope_holds_is_no_event_of_its_own() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods)] // how long it takes is what is tested
 fn the_search_is_linear_in_hostile_input() {
     // Broken pieces that hold events, events that are closed at every depth, and keys of events without end.
     let event = record(1).to_string();
@@ -330,7 +331,7 @@ fn the_search_is_linear_in_hostile_input() {
     ] {
         let took = |length: usize| {
             let bytes = piece.repeat(length / piece.len());
-            (0..3)
+            (0..2)
                 .map(|_| {
                     let begin = std::time::Instant::now();
                     decode(bytes.as_bytes());
@@ -339,8 +340,8 @@ fn the_search_is_linear_in_hostile_input() {
                 .min()
                 .unwrap()
         };
-        let (short, long) = (took(16 << 10), took(128 << 10));
-        assert!(long < short * 24 + std::time::Duration::from_millis(100), "{short:?}, {long:?}: {}", &piece[..6]);
+        let (short, long) = (took(32 << 10), took(512 << 10));
+        assert!(long < short * 48 + std::time::Duration::from_millis(500), "{short:?}, {long:?}: {}", &piece[..6]);
     }
 }
 

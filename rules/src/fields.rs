@@ -69,7 +69,7 @@ impl rsigma_eval::Event for Fields<'_> {
             let facts = self.facts.get_or_init(|| Facts::new(self.event, self.tables));
             return facts.get(path).map(facts::Value::into_event_value);
         }
-        let is_path = path.contains(['.', '[', '\\']);
+        let is_path = path.bytes().any(|byte| matches!(byte, b'.' | b'[' | b'\\'));
         if !is_path || self.event.has_dots() {
             // A member whose name has dots comes before members of members.
             match self.top_level(path) {
@@ -78,7 +78,7 @@ impl rsigma_eval::Event for Fields<'_> {
             }
         }
         if let Some((first, rest)) = path.split_once('.')
-            && !path.contains(['[', '\\'])
+            && !path.bytes().any(|byte| matches!(byte, b'[' | b'\\'))
         {
             return self.plain_path(first, rest);
         }

@@ -280,7 +280,7 @@ fn condition() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6000))]
+    #![proptest_config(ProptestConfig::with_cases(3000))]
 
     #[test]
     fn the_index_loses_no_match(
