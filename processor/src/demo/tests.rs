@@ -146,14 +146,14 @@ fn the_rules_see_the_story() {
         "CloudTrail logging stopped or narrowed",
         "Console login without a second factor",
         "Credentials made for another user",
-        "Database or database snapshot exposed",
+        "Database snapshot shared outside",
         "GuardDuty finding of high severity",
         "Instances requested that miners use",
         "MFA device removed",
         "Network logs deleted",
         "Role trusts another account",
         "Security group opened to the internet",
-        "Snapshot or machine image shared",
+        "Snapshot or machine image shared outside",
     ] {
         assert!(found.contains_key(title), "{title} is missing in {found:?}");
     }

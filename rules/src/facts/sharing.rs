@@ -1,5 +1,7 @@
 //! What a call shares with other accounts or with everybody, and whom a network is connected with.
 
+use std::borrow::Cow;
+
 use crate::tables::is_account_id;
 
 use super::Facts;
@@ -92,7 +94,10 @@ fn direct(facts: &Facts<'_>) -> Option<(&'static str, Vec<String>)> {
         ("ec2", "ModifyFpgaImageAttribute") => ("FPGA image", added(request, "loadPermission")),
         ("ec2", "ModifyVpcEndpointServicePermissions") => {
             let inner = request.get("ModifyVpcEndpointServicePermissionsRequest").unwrap_or(request);
-            ("endpoint service", inner.texts_of("addAllowedPrincipals"))
+            // One principal or several, each as text or, as EC2's newer calls write them, numbered.
+            let entries = inner.list_of("addAllowedPrincipals");
+            let text = |entry: Node<'_>| entry.scalar_of("content").or_else(|| entry.scalar()).map(Cow::into_owned);
+            ("endpoint service", entries.into_iter().filter_map(text).collect())
         }
         ("rds", "ModifyDBSnapshotAttribute" | "ModifyDBClusterSnapshotAttribute") => {
             ("database snapshot", request.texts_of("valuesToAdd"))
@@ -207,7 +212,7 @@ impl Peer {
             ("ec2", "CreateTransitGatewayPeeringAttachment") => of_request(&["PeerAccountId"]),
             ("ec2", "AcceptTransitGatewayPeeringAttachment" | "AcceptTransitGatewayVpcAttachment") => {
                 let mut accounts = Vec::new();
-                let mut visit = |key: std::borrow::Cow<'_, str>, value: Node<'_>| {
+                let mut visit = |key: Cow<'_, str>, value: Node<'_>| {
                     if key.eq_ignore_ascii_case("ownerId") || key.eq_ignore_ascii_case("vpcOwnerId") {
                         accounts.extend(value.scalar().map(|id| id.into_owned()));
                     }
