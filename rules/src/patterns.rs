@@ -4,7 +4,7 @@
 //! a rule names no call. What keeps a matching event from failing them:
 //!
 //! - Texts are compared without case, as Sigma compares them, unless the rule says `cased`. EventBridge's `wildcard`
-//!   cannot do that, so it is used where CloudTrail has one spelling only (see [`crate::requirement`]) or the rule tells
+//!   cannot do that, so it is used where CloudTrail has one spelling only (`requirement.rs`) or the rule tells
 //!   case apart; elsewhere a weaker condition takes its place.
 //! - Conditions with `not`, on facts, on elements of lists and on anything else that is not understood are left out: the
 //!   patterns may pass too much, never too little.
