@@ -4,16 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::sleep;
 use tracing::info;
 
 use crate::error::{ErrorKind, PortError};
 use crate::retry;
 use crate::stream::{ConsumerStatus, StreamClient};
-
-/// A consumer becomes active within some seconds of its registration.
-const ACTIVATION: Duration = Duration::from_secs(1);
-const ACTIVATION_CHECKS: u32 = 60;
 
 /// So many failures in a row of subscribing are tried again at once; then the shard is polled for a while.
 const PATIENCE: u32 = 5;
@@ -34,7 +29,8 @@ impl FanOut {
         Self { stream, consumer_name, arn: Mutex::new(None) }
     }
 
-    /// What to subscribe with. Asked for once, however many shards wait for it.
+    /// What to subscribe with. Asked for once, however many shards wait for it; an attempt is short, and whoever fails
+    /// tries again by itself, so that a consumer which does not become active keeps nobody waiting behind the lock.
     pub(crate) async fn arn(&self) -> Result<Arc<str>, PortError> {
         let mut known = self.arn.lock().await;
         if let Some(arn) = &*known {
@@ -51,23 +47,16 @@ impl FanOut {
     }
 
     async fn register(&self) -> Result<Arc<str>, PortError> {
-        for _ in 0..ACTIVATION_CHECKS {
-            let consumer = match self.stream.describe_consumer(&self.consumer_name).await? {
-                Some(consumer) => consumer,
-                None => match self.stream.register_consumer(&self.consumer_name).await {
-                    Ok(consumer) => consumer,
-                    // Another worker of ours was faster.
-                    Err(error) if error.kind == ErrorKind::InUse => continue,
-                    Err(error) => return Err(error),
-                },
-            };
-            if consumer.status == ConsumerStatus::Active {
-                info!(consumer = %self.consumer_name, "registered for enhanced fan-out");
-                return Ok(consumer.arn.into());
-            }
-            sleep(ACTIVATION).await;
+        let consumer = match self.stream.describe_consumer(&self.consumer_name).await? {
+            Some(consumer) => consumer,
+            // Where another worker of ours was faster, that is in use: the next attempt finds it.
+            None => self.stream.register_consumer(&self.consumer_name).await?,
+        };
+        if consumer.status == ConsumerStatus::Active {
+            info!(consumer = %self.consumer_name, "registered for enhanced fan-out");
+            return Ok(consumer.arn.into());
         }
-        let message = format!("consumer {} does not become active", self.consumer_name);
+        let message = format!("consumer {} is not active yet", self.consumer_name);
         Err(PortError::new("RegisterStreamConsumer", ErrorKind::InUse, message))
     }
 }

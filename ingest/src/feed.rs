@@ -21,6 +21,9 @@ const ANSWERS: usize = 32;
 /// A subscription that was silent for so long is dead: the service says something every five seconds.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// A subscription that there is no room for is dropped after this.
+const FULL: Duration = Duration::from_secs(2);
+
 /// An answer, and the room that it takes until it is dropped.
 pub(crate) struct Fed {
     pub(crate) answer: Answer,
@@ -75,7 +78,7 @@ impl Feeder {
         while self.poll().await.is_ok() {}
     }
 
-    /// One poll. The room is taken only when the read is due, so that who waits holds none.
+    /// One poll. The room is taken only when the read is due, so that who waits for that holds none.
     async fn poll(&mut self) -> Result<(), Over> {
         self.reader.due().await;
         let limit = self.reader.limit();
@@ -101,6 +104,8 @@ impl Feeder {
 
     /// Subscribes again and again, and polls where that is refused.
     async fn subscribe(mut self, fan_out: &FanOut) {
+        // "From now on" is now, not when the first subscription is made.
+        self.reader.place.pin_latest();
         let mut failures = 0;
         loop {
             let error = match self.one_subscription(fan_out, &mut failures).await {
@@ -140,22 +145,35 @@ impl Feeder {
 
     /// One subscription from its beginning to its end, which comes after five minutes if nothing else happens.
     async fn one_subscription(&mut self, fan_out: &FanOut, failures: &mut u32) -> Result<(), Ended> {
-        let arn = fan_out.arn().await?;
+        let arn = in_time("RegisterStreamConsumer", fan_out.arn()).await?;
         let start = self.reader.place.next_pushed();
         let subscribing = self.stream.subscribe(&arn, self.reader.shard_id(), &start);
         let mut subscription = in_time("SubscribeToShard", subscribing).await?;
         info!(shard = %self.reader.shard_id(), %start, "subscribed");
-        self.reader.place.pin_latest();
+        let mut heard = false;
         while let Some(pushed) = next_event(&mut *subscription).await? {
-            *failures = 0;
-            self.take_in(pushed).await?;
+            (heard, *failures) = (true, 0);
+            let need = Amount::of(&pushed.records);
+            if let Ok(room) = timeout(FULL, self.room.take(need)).await {
+                self.take_in(pushed, room).await?;
+                continue;
+            }
+            // Left open and unread, it would hold up the other shards' subscriptions on the same connection.
+            drop(subscription);
+            debug!(shard = %self.reader.shard_id(), "no room for what is pushed; subscribing again when there is");
+            let room = self.room.take(need).await;
+            return self.take_in(pushed, room).await;
         }
-        Ok(())
+        match heard {
+            true => Ok(()),
+            false => {
+                Err(PortError::new("SubscribeToShard", ErrorKind::Unavailable, "it ended without an event").into())
+            }
+        }
     }
 
-    async fn take_in(&mut self, mut pushed: Pushed) -> Result<(), Ended> {
+    async fn take_in(&mut self, mut pushed: Pushed, room: Room) -> Result<(), Ended> {
         let millis_behind_latest = pushed.millis_behind_latest;
-        let room = self.room.take(Amount::of(&pushed.records)).await;
         let ended = pushed.is_end();
         self.reader.place.read(&mut pushed.records);
         self.reader.place.continues(pushed.continuation);

@@ -1,7 +1,10 @@
 //! The stream port over Kinesis Data Streams.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{self, ShardIteratorType};
 use aws_sdk_kinesis::{Client, Config};
@@ -28,7 +31,8 @@ impl KinesisStream {
     /// The stream of this name in the client's region and account. The client's own retries are switched off, and its
     /// connections shared.
     pub fn new(client: Client, stream_name: impl Into<String>) -> Self {
-        let config: Config = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
+        let config = client.config().to_builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts());
+        let config: Config = config.build();
         Self { client: Client::from_conf(config), stream_name: stream_name.into(), stream_arn: OnceCell::new() }
     }
 
@@ -42,6 +46,12 @@ impl KinesisStream {
         };
         self.stream_arn.get_or_try_init(ask).await.map(String::as_str)
     }
+}
+
+/// The SDK leaves a connection on which nothing is heard in time, where a call that is dropped from outside stays on it.
+/// It is the time until an answer begins: subscriptions last longer.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).read_timeout(Duration::from_secs(10)).build()
 }
 
 #[async_trait]

@@ -1,14 +1,14 @@
 //! Enhanced fan-out of Kinesis Data Streams: what the SDK calls it, in the stream port's words.
 
 use async_trait::async_trait;
-use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::subscribe_to_shard::SubscribeToShardOutput;
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{self, ShardIteratorType, StartingPosition, SubscribeToShardEventStream};
 
 use crate::error::{ErrorKind, PortError};
 use crate::kinesis::{child, malformed, record};
-use crate::sdk_error::kind_of;
+use crate::sdk_error::{kind_of, told};
 use crate::stream::{Consumer, ConsumerStatus, IteratorStart, Pushed, Subscription};
 
 pub(crate) fn consumer(consumer: types::Consumer) -> Consumer {
@@ -80,9 +80,9 @@ impl Subscription for KinesisSubscription {
 fn push_error<E, R>(error: &SdkError<E, R>) -> PortError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
+    R: std::fmt::Debug + 'static,
 {
     let service = error.as_service_error();
     let kind = service.and_then(ProvideErrorMetadata::code).map_or(ErrorKind::Unavailable, |code| kind_of(code, 500));
-    PortError::new("SubscribeToShard", kind, DisplayErrorContext(error).to_string())
+    PortError::new("SubscribeToShard", kind, told(error))
 }

@@ -70,7 +70,7 @@
 //! # What holds
 //!
 //! - Every record is handed over at least once, and a checkpoint never passes one that was not. After a crash the
-//!   records since the last commit come again.
+//!   records since the last commit come again (but for [`InitialPosition::Latest`] before the first commit).
 //! - A checkpoint never moves back, and only the lease's owner moves it: every write is conditional on owner and
 //!   counter, and none is begun once the lease has run out by the worker's own monotonic clock.
 //! - A shard that another was split or merged into begins when all its parents have ended.

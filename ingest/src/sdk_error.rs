@@ -1,8 +1,11 @@
 //! What an error of the AWS SDK means to the worker.
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use crate::error::{ErrorKind, PortError};
+
+/// The most characters of an error that are told.
+const LONGEST: usize = 500;
 
 /// The error of one call. Both services' clients have the same error type.
 pub(crate) fn port_error<E>(call: &'static str, error: SdkError<E>) -> PortError
@@ -20,9 +23,24 @@ where
     let message = match error.as_service_error().map(|service| (service.code(), service.message())) {
         Some((Some(code), Some(message))) => format!("{code}: {message}"),
         Some((Some(code), None)) => code.to_owned(),
-        _ => DisplayErrorContext(&error).to_string(),
+        _ => told(&error),
     };
     PortError::new(call, kind, message)
+}
+
+/// An error and what caused it, in a few words. Not the SDK's own context, which shows the whole answer, and so what
+/// customers did.
+pub(crate) fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// By the error code, as the API references of Kinesis and DynamoDB list them, else by the HTTP status.
@@ -40,6 +58,8 @@ pub(crate) fn kind_of(code: &str, status: u16) -> ErrorKind {
         "ConditionalCheckFailedException" => ErrorKind::Refused,
         "ResourceInUseException" => ErrorKind::InUse,
         "TransactionConflictException" | "ReplicatedWriteConflictException" => ErrorKind::Unavailable,
+        // The service did it, and what it answered cannot be read.
+        _ if (200..400).contains(&status) => ErrorKind::Unavailable,
         _ if status == 429 => ErrorKind::Throttled,
         _ if status >= 500 || status == 408 => ErrorKind::Unavailable,
         _ => ErrorKind::Denied,

@@ -291,7 +291,7 @@ impl ShardRun {
         let mut failures = 0;
         loop {
             let begun = children::begin(&self.around, &self.shard_id, &children, gone);
-            let error = match within(self.around.config.failover, "ListShards", begun).await {
+            let error = match within(self.around.config.failover, "beginning the children", begun).await {
                 Ok(children) => match self.write_end(children).await {
                     Err(CheckpointError::Store(error)) => error,
                     done => return done.map_err(Halt::from),

@@ -103,7 +103,9 @@ pub enum InitialPosition {
     /// With the oldest record that the stream still has.
     #[default]
     TrimHorizon,
-    /// With what arrives from now on. Until a shard's first checkpoint this "now" is that of the last start.
+    /// With what arrives from now on. Until a shard's first checkpoint this "now" is whenever its lease was taken last, by
+    /// a start, a crash or a rebalancing: what came before that and was not committed is not read again. Where nothing
+    /// may be lost from a moment on, name the moment: [`AtTimestamp`](Self::AtTimestamp).
     Latest,
     /// With what arrived at this time (milliseconds since the Unix epoch) or later.
     AtTimestamp(i64),

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::stream::{Clock, State, not_found};
 use crate::error::{ErrorKind, PortError};
+use crate::sequence::SequenceNumber;
 use crate::stream::{Consumer, ConsumerStatus, IteratorStart, Pushed, Subscription};
 
 /// A consumer is active this long after its registration.
@@ -109,8 +110,8 @@ impl MemorySubscription {
         Ok(Self { state, changed, clock, arn, shard_id, number, index, until, ended: false })
     }
 
-    /// What there is to say now.
-    fn look(&mut self) -> Result<Option<Pushed>, PortError> {
+    /// What there is to say now, and the newest record's number.
+    fn look(&mut self) -> Result<(Option<Pushed>, SequenceNumber), PortError> {
         let state = self.state.clone();
         let state = state.lock().unwrap_or_else(PoisonError::into_inner);
         if !state.fan_out.is_newest(self) {
@@ -121,19 +122,13 @@ impl MemorySubscription {
         self.index = index;
         self.ended = shard.is_at_end(index);
         if records.is_empty() && !self.ended {
-            return Ok(None);
+            return Ok((None, state.latest()));
         }
         let continuation = records.last().map(|record| record.sequence_number.clone()).filter(|_| !self.ended);
         let millis_behind_latest = shard.arrival(index).map_or(0, |arrival| (self.clock.millis() - arrival).max(1));
         let child_shards = if self.ended { state.children(&self.shard_id) } else { Vec::new() };
-        Ok(Some(Pushed { records, continuation, millis_behind_latest: Some(millis_behind_latest), child_shards }))
-    }
-
-    /// A quiet shard's place: the greatest number given out so far.
-    fn heartbeat(&self) -> Pushed {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let continuation = Some(state.latest());
-        Pushed { continuation, millis_behind_latest: Some(0), ..Pushed::default() }
+        let pushed = Pushed { records, continuation, millis_behind_latest: Some(millis_behind_latest), child_shards };
+        Ok((Some(pushed), state.latest()))
     }
 }
 
@@ -149,12 +144,18 @@ impl Subscription for MemorySubscription {
             // Registered before the look, so that nothing that comes after it is missed.
             let mut changed = std::pin::pin!(changed.notified());
             changed.as_mut().enable();
-            if let Some(pushed) = self.look()? {
-                return Ok(Some(pushed));
+            let (pushed, latest) = self.look()?;
+            if pushed.is_some() {
+                return Ok(pushed);
             }
             let wait = beat.saturating_duration_since(Instant::now());
             if timeout(wait, changed).await.is_err() {
-                return Ok(Some(self.heartbeat()));
+                // A quiet shard's place is the greatest number that was given out when it was looked at.
+                return Ok(Some(Pushed {
+                    continuation: Some(latest),
+                    millis_behind_latest: Some(0),
+                    ..Pushed::default()
+                }));
             }
         }
     }
