@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::sequence::Position;
 
@@ -16,6 +17,9 @@ pub struct ShardProgress {
     pub checkpoint: Position,
     /// How far behind the stream's newest record the last answer was, in milliseconds.
     pub millis_behind_latest: Option<i64>,
+    /// When an answer was last dealt with; before the first, when the shard was taken. One that grows old says that the
+    /// stream does not answer, or that the processor stands still: the lag is then at least as old.
+    pub answered: Instant,
     /// Records handed over since this worker took the shard.
     pub records: u64,
     /// Their bytes.
@@ -31,6 +35,7 @@ impl ShardProgress {
             delivered: checkpoint.clone(),
             checkpoint,
             millis_behind_latest: None,
+            answered: Instant::now(),
             records: 0,
             bytes: 0,
             empty_polls: 0,

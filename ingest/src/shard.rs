@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -222,6 +222,7 @@ impl ShardRun {
     async fn nothing(&mut self, millis_behind_latest: Option<i64>) -> Result<(), Halt> {
         self.page.update(|page| {
             page.millis_behind_latest = millis_behind_latest;
+            page.answered = Instant::now();
             let caught_up = millis_behind_latest.unwrap_or(0) == 0;
             page.empty_polls = if caught_up { page.empty_polls.saturating_add(1) } else { 0 };
         });
@@ -241,6 +242,7 @@ impl ShardRun {
         self.health.processed(batch.records.len(), batch.data_len());
         self.page.update(|page| {
             page.delivered = position;
+            page.answered = Instant::now();
             page.records += batch.records.len() as u64;
             page.bytes += batch.data_len() as u64;
         });

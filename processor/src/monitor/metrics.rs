@@ -45,6 +45,12 @@ fn shards(out: &mut Exposition, snapshot: &Snapshot) {
             }
         }
     }
+    out.metric(Kind::Gauge, "dial_answer_age_seconds", "How long ago an answer of the shard was dealt with.");
+    for role in &snapshot.roles {
+        for (shard, progress) in &role.progress {
+            out.sample(&[("role", role.name), ("shard", shard)], seconds_since(progress.answered, snapshot.now));
+        }
+    }
     let mut processed = |name, help, count: fn(&Processed) -> u64| {
         out.metric(Kind::Counter, name, help);
         for role in &snapshot.roles {

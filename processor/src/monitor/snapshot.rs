@@ -100,6 +100,7 @@ pub(crate) mod tests {
             delivered: Position::new("12".parse().unwrap(), 0),
             checkpoint: Position::new("11".parse().unwrap(), 0),
             millis_behind_latest: Some(1_250),
+            answered: now - Duration::from_millis(750),
             records: 20,
             bytes: 2_000,
             empty_polls: 0,
