@@ -154,8 +154,10 @@ pub(crate) enum Rules {
     #[command(after_help = "Examples:\n  dial rules check\n  dial rules check my-rules/ sigma/rules/cloud/aws")]
     Check(RulePaths),
     /// Run the tests that lie beside rules as NAME.test.yml
-    #[command(after_help = "Examples:\n  dial rules test\n  dial rules test my-rules/")]
-    Test(RulePaths),
+    #[command(after_help = "Examples:
+  dial rules test
+  dial rules test my-rules/ --junit rules.xml      a report that CI systems read")]
+    Test(RuleTests),
     /// List rules with severity, service and techniques
     #[command(after_help = "Examples:
   dial rules list
@@ -204,6 +206,15 @@ pub(crate) struct RulePaths {
     /// Files or folders; the built-in packs unless told otherwise
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuleTests {
+    #[command(flatten)]
+    pub(crate) paths: RulePaths,
+    /// Also write the outcomes to this file, as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

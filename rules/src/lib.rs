@@ -17,6 +17,7 @@ pub mod finding;
 mod frame;
 mod index;
 mod json;
+pub mod junit;
 mod members;
 mod named_fields;
 pub mod pack;

@@ -7,6 +7,7 @@ pub(crate) mod explain;
 pub(crate) mod findings;
 pub(crate) mod patterns;
 pub(crate) mod rule_fields;
+pub(crate) mod rule_tests;
 pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod scan;

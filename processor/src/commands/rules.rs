@@ -1,11 +1,11 @@
-//! `dial rules check`, `test` and `list`; the others have files of their own.
+//! `dial rules check` and `list`; the others have files of their own.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use comfy_table::Cell;
 use dial_rules::rule::Rule;
-use dial_rules::rule_test::{self, Outcome as TestOutcome, RuleTest};
+use dial_rules::rule_test::RuleTest;
 use dial_rules::ruleset::{Loaded, Problem, RuleFile, RuleSet};
 use serde_json::json;
 
@@ -18,7 +18,9 @@ use crate::settings::Settings;
 pub(crate) fn run(command: Rules, settings: &Settings, output: &Output) -> Result<Outcome> {
     match command {
         Rules::Check(RulePaths { paths }) => read(&paths, settings).and_then(|files| check(&files, output)),
-        Rules::Test(RulePaths { paths }) => read(&paths, settings).and_then(|files| test(&files, output)),
+        Rules::Test(args) => {
+            read(&args.paths.paths, settings).and_then(|files| super::rule_tests::run(&files, &args, output))
+        }
         Rules::List(args) => read(&args.paths.paths, settings).and_then(|files| list(&files, &args, output)),
         Rules::Explain(args) => super::explain::run(&args, settings, output),
         Rules::Coverage(args) => super::coverage::run(&args, settings, output),
@@ -80,31 +82,6 @@ fn remarks(rules: &RuleSet, tests: &[RuleFile]) -> Vec<Problem> {
         lacks.into_iter().filter(|(lacking, _)| *lacking).map(|(_, message)| remark(message)).collect::<Vec<_>>()
     };
     rules.rules().iter().flat_map(|rule| of_rule(rule)).collect()
-}
-
-fn test(files: &Files, output: &Output) -> Result<Outcome> {
-    let Loaded { rules, problems, .. } = files.load();
-    if let Some(problem) = problems.first() {
-        return Err(Failure::Usage(format!("{problem}\nSee `dial rules check` for the whole list.")));
-    }
-    let tests = &files.tests;
-    if tests.is_empty() {
-        return Err(Failure::Usage("there are no .test.yml files there: nothing was tested".to_owned()));
-    }
-    let outcomes: Vec<TestOutcome> = tests.iter().flat_map(|file| rule_test::run(&rules, file)).collect();
-    for outcome in &outcomes {
-        if output.is_json() {
-            let TestOutcome { file, rule, case, failure } = outcome;
-            output.json(
-                &json!({"file": file, "rule": rule, "case": case, "passed": failure.is_none(), "failure": failure}),
-            )?;
-        } else if let Some(failure) = &outcome.failure {
-            output.line(&format!("FAILED {}: {}: {failure}", outcome.file, outcome.case))?;
-        }
-    }
-    let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
-    note(&format!("{} cases of {} files passed, {failed} failed", outcomes.len() - failed, tests.len()));
-    Ok(if failed == 0 { Outcome::Fine } else { Outcome::Found })
 }
 
 fn list(files: &Files, args: &RuleList, output: &Output) -> Result<Outcome> {
