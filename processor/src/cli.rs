@@ -150,9 +150,16 @@ pub(crate) struct Run {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rules {
-    /// Load rules and report whatever keeps them from working
-    #[command(after_help = "Examples:\n  dial rules check\n  dial rules check my-rules/ sigma/rules/cloud/aws")]
-    Check(RulePaths),
+    /// Load rules and report whatever keeps them from working, and what could be better
+    #[command(after_help = "Examples:
+  dial rules check
+  dial rules check my-rules/ sigma/rules/cloud/aws
+  dial rules check --strict my-rules/      remarks fail too, in CI perhaps
+
+Errors: rules that do not load, ids used twice, conditions that can never hold, tests that cannot be run. Remarks: no id,
+level or tests; tests of one kind only; fields that no event has; selections that decide nothing; tags that ATT&CK does
+not have; expensive regular expressions; what `dial rules new` left to write.")]
+    Check(RuleCheck),
     /// Run the tests that lie beside rules as NAME.test.yml
     #[command(after_help = "Examples:
   dial rules test
@@ -206,6 +213,15 @@ pub(crate) struct RulePaths {
     /// Files or folders; the built-in packs unless told otherwise
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuleCheck {
+    #[command(flatten)]
+    pub(crate) paths: RulePaths,
+    /// Exit with 1 for remarks too
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Debug, Args)]

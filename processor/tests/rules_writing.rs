@@ -41,6 +41,60 @@ fn outcomes_are_written_as_junit_xml_in_the_order_of_the_files() {
     let xml = fs::read_to_string(folder.path("out.xml")).unwrap();
     assert!(xml.contains("<testsuites name=\"dial rules test\" tests=\"60\" failures=\"1\""), "{xml}");
     assert_eq!((xml.matches("<testsuite ").count(), xml.matches("<testcase ").count()), (30, 60));
-    assert!(xml.contains("name=\"the &lt;call&gt;\" classname=\"id-7\" file=\"r/07.test.yml\">\n      <failure message="));
+    assert!(
+        xml.contains("name=\"the &lt;call&gt;\" classname=\"id-7\" file=\"r/07.test.yml\">\n      <failure message=")
+    );
     folder.run("rules test r --junit no/such/folder.xml").expect(3, &["no/such/folder.xml"]);
+}
+
+#[test]
+fn remarks_name_what_to_look_at_again_with_its_line() {
+    let folder = Folder::new();
+    let text = "title: Rule a\nid: a\nlevel: low\ntags:\n  - attack.t1089\n  - attack.persistance\n  - attack.t1098\n\
+                logsource: {product: aws, service: cloudtrail}\ndetection:\n  s:\n    eventName: CreateUser\n    \
+                userName: x\n    userAgent|re: '(\\w{1,9}-){3}'\n  spare: {errorCode: x}\n  condition: s\n";
+    folder.write("r/a.yml", text);
+    folder.write("r/a.test.yml", "rule: a\ncases: [{name: n, events: [{eventSource: i, eventName: X}], expect: []}]");
+    let ended = folder.run("rules check r").expect(0, &["1 rules in 1 files are fine; 0 errors, 6 remarks"]);
+    let lines: Vec<Value> = ended.json();
+    for (line, words) in [
+        (1, "no test case that it must match"),
+        (5, "revoked T1089: write attack.t1562.001"),
+        (6, "did you mean `attack.persistence`"),
+        (12, "no event has a field `userName`: did you mean `userIdentity.userName`?"),
+        (13, "write [A-Za-z0-9_] for \\w"),
+        (14, "of selection `spare`: no condition names it"),
+    ] {
+        let is = |found: &&Value| found["line"] == line && found["message"].as_str().unwrap().contains(words);
+        assert!(lines.iter().any(|found| is(&found)), "no {words:?} in line {line}: {lines:?}");
+    }
+    folder.run("rules check r --strict").expect(1, &["0 errors, 6 remarks"]);
+    folder.write("good/a.yml", rule("a", CALL, ""));
+    folder.write("good/a.test.yml", format!("rule: a\ncases: {CASES}"));
+    folder.run("rules check good --strict").expect(0, &["0 errors, 0 remarks"]);
+    folder.write(
+        "good/a.test.yml",
+        format!("rule: a\ncases: {}]", CASES.split("}, {name: another").next().unwrap().to_owned() + "}"),
+    );
+    assert!(said(&folder.run("rules check good").expect(0, &[]), "remark")[0].contains("that it must not match"));
+}
+
+#[test]
+fn what_can_never_match_or_never_run_is_an_error() {
+    let folder = Folder::new();
+    folder.write("a.yml", rule("a", "{a: {eventName: X}, b: {eventName: Y}, condition: a and b}", ""));
+    folder.write("b.yml", rule("b", "{a: {eventName: X}, f: {eventName: [x, y]}, condition: a and not f}", ""));
+    folder.write("c.yml", rule("c", CALL, ""));
+    folder.write("c.test.yml", "rule: other\ncases: [{name: n, events: [], expect: []}]");
+    folder.write("d.test.yml", "rule: [");
+    let ended = folder.run("rules check .").expect(1, &["1 rules in 3 files are fine; 4 errors"]);
+    let errors = said(&ended, "error");
+    for (error, words) in
+        errors.iter().zip(["for x and for y at once", "`not f` refuses every", "no rule has the id other", ""])
+    {
+        assert!(error.contains(words), "no {words:?} in {error}");
+    }
+    folder.write("e.yml", rule("e", "{s: {'userAgent|re': '(\\w{1,999}){99}'}, condition: s}", ""));
+    let ended = folder.run("rules check e.yml").expect(1, &["1 errors"]);
+    assert!(said(&ended, "error")[0].contains("written out in full"), "{}", ended.out);
 }

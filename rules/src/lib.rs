@@ -5,6 +5,7 @@
 //! clock, a file or the environment.
 
 pub mod actor;
+pub mod check;
 pub mod coverage;
 pub mod dead_letter;
 pub mod decode;

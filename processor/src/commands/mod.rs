@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod findings;
 pub(crate) mod patterns;
+pub(crate) mod rule_check;
 pub(crate) mod rule_fields;
 pub(crate) mod rule_tests;
 pub(crate) mod rules;
