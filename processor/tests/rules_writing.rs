@@ -98,3 +98,50 @@ fn what_can_never_match_or_never_run_is_an_error() {
     let ended = folder.run("rules check e.yml").expect(1, &["1 errors"]);
     assert!(said(&ended, "error")[0].contains("written out in full"), "{}", ended.out);
 }
+
+#[test]
+fn a_rule_is_drafted_from_an_event_and_passes_its_tests() {
+    let folder = Folder::new();
+    let event = |source: &str, name: &str, request: Value| {
+        json!({"eventVersion": "1.11", "eventID": "e-1", "eventTime": "2024-05-01T00:00:00Z", "awsRegion": "us-east-1",
+            "eventSource": source, "eventName": name, "requestParameters": request, "userAgent": "x",
+            "userIdentity": {"type": "IAMUser", "userName": "alice"}, "eventType": "AwsApiCall"})
+    };
+    let events = [
+        event("iam.amazonaws.com", "CreateUser", json!({"userName": "eve"})),
+        event(
+            "rds.amazonaws.com",
+            "ModifyDBInstance",
+            json!({"dBInstanceIdentifier": "a", "publiclyAccessible": true}),
+        ),
+    ];
+    folder.write("events.json", json!({"Records": events}).to_string());
+    let new = "rules new --event events.json --out made/here";
+    let made = folder.run(&format!("{new} --service rds")).expect(0, &["rds.amazonaws.com ModifyDBInstance", "TODO"]);
+    assert_eq!(made.json()[0]["rule"], "made/here/modify_dbinstance.yml");
+    let text = fs::read_to_string(folder.path("made/here/modify_dbinstance.yml")).unwrap();
+    for line in [
+        "title: ModifyDBInstance called on rds.amazonaws.com",
+        "status: experimental",
+        "level: medium",
+        "        requestParameters.publiclyAccessible: true",
+        "    condition: selection and not filter_failed",
+    ] {
+        assert!(text.lines().any(|own| own == line), "no {line:?} in\n{text}");
+    }
+    let first =
+        folder.dial(["rules", "new", "--event", "events.json", "--title", "Eve: made", "--out", "made/here"]).run();
+    assert_ne!(first.expect(0, &["iam.amazonaws.com CreateUser"]).json()[0]["id"], made.json()[0]["id"]);
+    folder.run("rules test made").expect(0, &["6 cases of 2 files passed, 0 failed"]);
+    let remarks = said(&folder.run("rules check made").expect(0, &["2 rules in 2 files are fine; 0 errors"]), "remark");
+    assert!(remarks.len() == 4 && remarks.iter().filter(|remark| remark.contains("TODO")).count() == 2, "{remarks:?}");
+    folder.run(&format!("{new} --service rds")).expect(2, &["modify_dbinstance.yml", "there already"]);
+    assert_eq!(fs::read_to_string(folder.path("made/here/modify_dbinstance.yml")).unwrap(), text);
+    fs::remove_file(folder.path("made/here/modify_dbinstance.yml")).unwrap();
+    folder.run(&format!("{new} --service rds")).expect(2, &["modify_dbinstance.test.yml", "there already"]);
+    assert!(!folder.path("made/here/modify_dbinstance.yml").exists());
+    folder.run(&format!("{new} --service s3")).expect(2, &["none of its 2 events is of s3"]);
+    folder.run("rules new --event nowhere.json").expect(2, &["no such file"]);
+    folder.write("empty.json", "{}");
+    folder.run("rules new --event empty.json").expect(2, &["no event in it"]);
+}

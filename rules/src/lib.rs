@@ -9,6 +9,7 @@ pub mod check;
 pub mod coverage;
 pub mod dead_letter;
 pub mod decode;
+pub mod draft;
 pub mod event;
 pub mod event_pattern;
 pub mod explain;

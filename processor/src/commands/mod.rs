@@ -8,6 +8,7 @@ pub(crate) mod findings;
 pub(crate) mod patterns;
 pub(crate) mod rule_check;
 pub(crate) mod rule_fields;
+pub(crate) mod rule_new;
 pub(crate) mod rule_tests;
 pub(crate) mod rules;
 pub(crate) mod run;

@@ -22,6 +22,7 @@ pub(crate) fn run(command: Rules, settings: &Settings, output: &Output) -> Resul
             read(&args.paths.paths, settings).and_then(|files| super::rule_tests::run(&files, &args, output))
         }
         Rules::List(args) => read(&args.paths.paths, settings).and_then(|files| list(&files, &args, output)),
+        Rules::New(args) => super::rule_new::run(&args, output),
         Rules::Explain(args) => super::explain::run(&args, settings, output),
         Rules::Coverage(args) => super::coverage::run(&args, settings, output),
         Rules::Fields(RuleFields { text }) => super::rule_fields::list(text.as_deref().unwrap_or_default(), output),
