@@ -135,6 +135,7 @@ fn collect(value: &Value, path: &mut Vec<String>, found: &mut Vec<(u8, Choice)>)
 /// Whether the name can stand in a Sigma field as it is, and is not about tags, which are the customer's own.
 fn is_plain(name: &str) -> bool {
     !name.is_empty()
+        && !name.eq_ignore_ascii_case("statement") // of a policy, which facts judge as a whole
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
         && !name.to_ascii_lowercase().contains("tag")
 }
