@@ -30,9 +30,9 @@ fn said(ended: &Ended, kind: &str) -> Vec<String> {
 fn outcomes_are_written_as_junit_xml_in_the_order_of_the_files() {
     let folder = Folder::new();
     for at in 0..30 {
-        folder.write(&format!("r/{at:02}.yml"), rule(&format!("id-{at}"), CALL, ""));
+        folder.write(format!("r/{at:02}.yml"), rule(&format!("id-{at}"), CALL, ""));
         let cases = if at == 7 { CASES.replace("expect: [1]", "expect: []") } else { CASES.to_owned() };
-        folder.write(&format!("r/{at:02}.test.yml"), format!("rule: id-{at}\ncases: {cases}"));
+        folder.write(format!("r/{at:02}.test.yml"), format!("rule: id-{at}\ncases: {cases}"));
     }
     let ended = folder.run("rules test r --junit out.xml").expect(1, &["59 cases of 30 files passed, 1 failed"]);
     let rules: Vec<String> = ended.json().iter().map(|case| case["rule"].as_str().unwrap().to_owned()).collect();
