@@ -32,7 +32,8 @@ pub(crate) fn run(files: &Files, strict: bool, output: &Output) -> Result<Outcom
         remarks.len(),
         foreign.len()
     ));
-    Ok(if errors.is_empty() && !(strict && !remarks.is_empty()) { Outcome::Fine } else { Outcome::Found })
+    let failed = !errors.is_empty() || (strict && !remarks.is_empty());
+    Ok(if failed { Outcome::Found } else { Outcome::Fine })
 }
 
 fn show(kind: &str, problem: &Problem, output: &Output) -> Result<()> {
