@@ -150,12 +150,30 @@ pub(crate) struct Run {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rules {
-    /// Load rules and report whatever keeps them from working
-    #[command(after_help = "Examples:\n  dial rules check\n  dial rules check my-rules/ sigma/rules/cloud/aws")]
-    Check(RulePaths),
+    /// Load rules and report whatever keeps them from working, and what could be better
+    #[command(after_help = "Examples:
+  dial rules check
+  dial rules check my-rules/ sigma/rules/cloud/aws
+  dial rules check --strict my-rules/      remarks fail too, in CI perhaps
+
+Errors: rules that do not load, ids used twice, conditions that can never hold, tests that cannot be run. Remarks: no id,
+level or tests; tests of one kind only; fields that no event has; selections that decide nothing; tags that ATT&CK does
+not have; expensive regular expressions; what `dial rules new` left to write.")]
+    Check(RuleCheck),
     /// Run the tests that lie beside rules as NAME.test.yml
-    #[command(after_help = "Examples:\n  dial rules test\n  dial rules test my-rules/")]
-    Test(RulePaths),
+    #[command(after_help = "Examples:
+  dial rules test
+  dial rules test my-rules/ --junit rules.xml      a report that CI systems read")]
+    Test(RuleTests),
+    /// Begin a rule and its tests from an event that it should find
+    #[command(after_help = "Examples:
+  dial rules new --event event.json --out my-rules/
+  dial rules new --event event.json --title 'Trail stopped' --out my-rules/
+  zcat a.json.gz | dial rules new --event - --service kms      the first event of KMS
+
+The rule asks for the call and for parameters that make it what it is: flags, chosen values, the whole internet; not for
+ids, names and times. What only you can say is marked TODO. No file is overwritten.")]
+    New(RuleNew),
     /// List rules with severity, service and techniques
     #[command(after_help = "Examples:
   dial rules list
@@ -207,6 +225,24 @@ pub(crate) struct RulePaths {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RuleCheck {
+    #[command(flatten)]
+    pub(crate) paths: RulePaths,
+    /// Exit with 1 for remarks too
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuleTests {
+    #[command(flatten)]
+    pub(crate) paths: RulePaths,
+    /// Also write the outcomes to this file, as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RuleList {
     #[command(flatten)]
     pub(crate) paths: RulePaths,
@@ -225,6 +261,22 @@ pub(crate) struct RuleList {
     /// Of this status: stable, test, experimental, deprecated or unsupported
     #[arg(long, value_name = "STATUS")]
     pub(crate) status: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuleNew {
+    /// A file with the event, in any form that `dial scan` reads; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) event: PathBuf,
+    /// Take the first event of this service: iam, ec2.amazonaws.com, guardduty, …
+    #[arg(long, value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
+    /// The rule's title, after which its files are named
+    #[arg(long, value_name = "TITLE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) title: Option<String>,
+    /// The folder for both files; made if need be
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use crate::severity::Severity;
 
 /// ATT&CK's tactics in the order of its matrix. Its newer versions have `stealth` and `defense-impairment` in the place
 /// of `defense-evasion`.
-const TACTICS: [&str; 16] = [
+pub(crate) const TACTICS: [&str; 16] = [
     "reconnaissance",
     "resource-development",
     "initial-access",

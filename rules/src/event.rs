@@ -23,6 +23,9 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every kind.
+    pub const ALL: [EventKind; 3] = [EventKind::CloudTrail, EventKind::GuardDuty, EventKind::SecurityHub];
+
     /// The `logsource.service` of the Sigma rules that look at such events.
     pub fn service(self) -> &'static str {
         match self {

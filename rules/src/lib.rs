@@ -5,9 +5,11 @@
 //! clock, a file or the environment.
 
 pub mod actor;
+pub mod check;
 pub mod coverage;
 pub mod dead_letter;
 pub mod decode;
+pub mod draft;
 pub mod event;
 pub mod event_pattern;
 pub mod explain;
@@ -17,6 +19,7 @@ pub mod finding;
 mod frame;
 mod index;
 mod json;
+pub mod junit;
 mod members;
 mod named_fields;
 pub mod pack;

@@ -214,7 +214,8 @@ fn of_condition(condition: &ConditionExpr, named: &HashMap<String, Detection>) -
     }
 }
 
-fn of_detection(detection: &Detection) -> Requirement {
+/// What a selection needs, by itself.
+pub(crate) fn of_detection(detection: &Detection) -> Requirement {
     match detection {
         Detection::AllOf(items) => all(items.iter().map(of_item)),
         Detection::And(parts) => all(parts.iter().map(of_detection)),

@@ -75,6 +75,10 @@ impl Rule {
         }
         let CompiledRule { detections, conditions, .. } = compile_rule(parsed).map_err(|error| match error {
             EvalError::InvalidCidr(_) => no_network(&parsed.detection.named).unwrap_or_else(|| error.to_string()),
+            // The engine's own words, to which its limit is no more than a number of bytes.
+            EvalError::InvalidRegex(_) if error.to_string().contains("size limit") => format!(
+                "{error} A counted repetition is written out in full: repeat less, and write [A-Za-z0-9_] for \\w"
+            ),
             _ => error.to_string(),
         })?;
         let own: Own = match parsed.custom_attributes.get("dial") {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::decode::{Decoded, Decoder};
 use crate::event::rfc3339;
-use crate::patterns::{Patterns, envelope};
+use crate::patterns::{Forwarding, Patterns, envelope};
 use crate::ruleset::{RuleFile, RuleSet};
 use crate::tables::Tables;
 
@@ -80,21 +80,21 @@ pub fn run(rules: &RuleSet, file: &RuleFile) -> Vec<Outcome> {
         Ok(test) => test,
         Err(error) => return vec![outcome("", "the file itself", Some(error))],
     };
-    if rules.rule(&test.rule).is_none() {
+    let Some(tested) = rules.rule(&test.rule) else {
         let failure = format!("no loaded rule has the id {}", test.rule);
         return vec![outcome(&test.rule, "the file itself", Some(failure))];
-    }
+    };
+    let forwarding = Patterns::of([tested.as_ref()]).forwarding();
     let failure = |case: &Case| {
         let tables = case.tables.as_ref().unwrap_or(&test.tables);
-        run_case(rules, tables, &test.rule, case).err()
+        run_case(rules, tables, &test.rule, &forwarding, case).err()
     };
     test.cases.iter().map(|case| outcome(&test.rule, &case.name, failure(case))).collect()
 }
 
-fn run_case(rules: &RuleSet, tables: &Tables, rule: &str, case: &Case) -> Result<(), String> {
+fn run_case(rules: &RuleSet, tables: &Tables, rule: &str, forwarding: &Forwarding, case: &Case) -> Result<(), String> {
     let mut found = Vec::new();
     let mut unforwarded = Vec::new();
-    let forwarding = Patterns::of(rules.rule(rule).map(AsRef::as_ref)).forwarding();
     for (at, event) in case.events.iter().enumerate() {
         let number = at + 1;
         let sent = complete(event.clone(), number);

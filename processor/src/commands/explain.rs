@@ -55,7 +55,7 @@ fn find<'r>(rules: &'r RuleSet, id: &str) -> Result<&'r Rule> {
     }
 }
 
-fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
+pub(super) fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
     if path == Path::new("-") {
         return Ok(Box::new(io::stdin()));
     }

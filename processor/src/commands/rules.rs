@@ -1,15 +1,13 @@
-//! `dial rules check`, `test` and `list`; the others have files of their own.
+//! `dial rules list`; the others have files of their own.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use comfy_table::Cell;
 use dial_rules::rule::Rule;
-use dial_rules::rule_test::{self, Outcome as TestOutcome, RuleTest};
-use dial_rules::ruleset::{Loaded, Problem, RuleFile, RuleSet};
+use dial_rules::ruleset::Loaded;
 use serde_json::json;
 
-use crate::cli::{RuleArgs, RuleFields, RuleList, RulePaths, Rules};
+use crate::cli::{RuleArgs, RuleFields, RuleList, Rules};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note, plain, severity_cell};
 use crate::rule_files::{self, Files};
@@ -17,9 +15,14 @@ use crate::settings::Settings;
 
 pub(crate) fn run(command: Rules, settings: &Settings, output: &Output) -> Result<Outcome> {
     match command {
-        Rules::Check(RulePaths { paths }) => read(&paths, settings).and_then(|files| check(&files, output)),
-        Rules::Test(RulePaths { paths }) => read(&paths, settings).and_then(|files| test(&files, output)),
+        Rules::Check(args) => {
+            read(&args.paths.paths, settings).and_then(|files| super::rule_check::run(&files, args.strict, output))
+        }
+        Rules::Test(args) => {
+            read(&args.paths.paths, settings).and_then(|files| super::rule_tests::run(&files, &args, output))
+        }
         Rules::List(args) => read(&args.paths.paths, settings).and_then(|files| list(&files, &args, output)),
+        Rules::New(args) => super::rule_new::run(&args, output),
         Rules::Explain(args) => super::explain::run(&args, settings, output),
         Rules::Coverage(args) => super::coverage::run(&args, settings, output),
         Rules::Fields(RuleFields { text }) => super::rule_fields::list(text.as_deref().unwrap_or_default(), output),
@@ -33,78 +36,6 @@ fn read(paths: &[PathBuf], settings: &Settings) -> Result<Files> {
         return Err(Failure::Usage("there are no .yml files with rules there".to_owned()));
     }
     Ok(files)
-}
-
-fn check(files: &Files, output: &Output) -> Result<Outcome> {
-    let Loaded { rules, problems, foreign } = files.load();
-    let remarks = remarks(&rules, &files.tests);
-    for (kind, list) in [("error", &problems), ("remark", &remarks)] {
-        for problem in list {
-            if output.is_json() {
-                let Problem { file, line, message } = problem;
-                output.json(&json!({"kind": kind, "file": file, "line": line, "message": message}))?;
-            } else {
-                output.line(&format!("{kind}: {}", problem.to_string().replace('\n', "\n    ")))?;
-            }
-        }
-    }
-    for (file, title) in &foreign {
-        note(&format!("left out: {file}: {title:?} is not for `product: aws`"));
-    }
-    note(&format!(
-        "{} rules in {} files are fine; {} errors, {} remarks, {} left out",
-        rules.rules().len(),
-        files.count(),
-        problems.len(),
-        remarks.len(),
-        foreign.len()
-    ));
-    Ok(if problems.is_empty() { Outcome::Fine } else { Outcome::Found })
-}
-
-/// What could be better about rules that work.
-fn remarks(rules: &RuleSet, tests: &[RuleFile]) -> Vec<Problem> {
-    let tested: BTreeSet<String> =
-        tests.iter().filter_map(|file| RuleTest::parse(&file.text).ok()).map(|test| test.rule).collect();
-    let of_rule = |rule: &Rule| {
-        let lacks = [
-            (!rule.has_own_id, "no id: its findings are lost sight of once its title changes; give it a UUID"),
-            (!rule.has_own_level, "no level: medium is assumed"),
-            (!tested.contains(&rule.id), "no tests: put cases into a file NAME.test.yml beside it"),
-        ];
-        let remark = |message: &str| Problem {
-            file: rule.file.clone(),
-            line: rule.line,
-            message: format!("{:?} has {message}", rule.title),
-        };
-        lacks.into_iter().filter(|(lacking, _)| *lacking).map(|(_, message)| remark(message)).collect::<Vec<_>>()
-    };
-    rules.rules().iter().flat_map(|rule| of_rule(rule)).collect()
-}
-
-fn test(files: &Files, output: &Output) -> Result<Outcome> {
-    let Loaded { rules, problems, .. } = files.load();
-    if let Some(problem) = problems.first() {
-        return Err(Failure::Usage(format!("{problem}\nSee `dial rules check` for the whole list.")));
-    }
-    let tests = &files.tests;
-    if tests.is_empty() {
-        return Err(Failure::Usage("there are no .test.yml files there: nothing was tested".to_owned()));
-    }
-    let outcomes: Vec<TestOutcome> = tests.iter().flat_map(|file| rule_test::run(&rules, file)).collect();
-    for outcome in &outcomes {
-        if output.is_json() {
-            let TestOutcome { file, rule, case, failure } = outcome;
-            output.json(
-                &json!({"file": file, "rule": rule, "case": case, "passed": failure.is_none(), "failure": failure}),
-            )?;
-        } else if let Some(failure) = &outcome.failure {
-            output.line(&format!("FAILED {}: {}: {failure}", outcome.file, outcome.case))?;
-        }
-    }
-    let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
-    note(&format!("{} cases of {} files passed, {failed} failed", outcomes.len() - failed, tests.len()));
-    Ok(if failed == 0 { Outcome::Fine } else { Outcome::Found })
 }
 
 fn list(files: &Files, args: &RuleList, output: &Output) -> Result<Outcome> {

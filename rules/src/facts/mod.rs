@@ -51,6 +51,7 @@ use self::sharing::Share;
 use self::target::Target;
 
 pub use self::page::markdown;
+pub(crate) use self::table::distance;
 pub use self::table::{Fact, FactType, all, find, nearest};
 pub use self::value::Value;
 

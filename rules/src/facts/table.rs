@@ -65,7 +65,7 @@ pub fn nearest(name: &str) -> &'static str {
 }
 
 /// Levenshtein's distance: how many characters to insert, delete or replace.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().take(200).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.chars().enumerate() {
