@@ -72,7 +72,8 @@ pub(crate) struct RuleArgs {
 #[command(after_help = "Examples:
   dial demo
   dial demo --seconds 5 --seed 7
-  dial demo --print > events.jsonl         the simulated events themselves, to try other commands on")]
+  dial demo --print > events.jsonl         the simulated events themselves, to try other commands on
+  dial demo --print --quiet --events 100000 | dial scan -    how much noise the rules make")]
 pub(crate) struct Demo {
     /// How long the simulated day takes to play
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
@@ -86,6 +87,13 @@ pub(crate) struct Demo {
     /// Print the day's events, EventBridge's JSON one a line, and play nothing
     #[arg(long)]
     pub(crate) print: bool,
+    /// Print traffic without the attack, in which every call that the rules watch has its harmless share
+    #[arg(long, requires = "print")]
+    pub(crate) quiet: bool,
+    /// How many events of quiet traffic
+    #[arg(long, value_name = "N", default_value_t = 20_000, requires = "quiet",
+          value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) events: u32,
 }
 
 #[derive(Debug, Args)]

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archiver::Archive;
 use crate::cli;
-use crate::demo::{ACCOUNTS, SimulatedEvent, day};
+use crate::demo::{ACCOUNTS, SimulatedEvent, day, quiet};
 use crate::detector::{Counts, Detect};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note, thousands};
@@ -39,9 +39,12 @@ fn tables() -> Tables {
 
 pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
     if args.print {
-        let lines = day(args.seed, START).into_iter().map(|event| event.envelope);
-        for line in lines {
-            output.line(&String::from_utf8_lossy(&line))?;
+        let events = match args.quiet {
+            true => quiet(args.seed, START, args.events as usize),
+            false => day(args.seed, START),
+        };
+        for event in events {
+            output.line(&String::from_utf8_lossy(&event.envelope))?;
         }
         return Ok(Outcome::Fine);
     }

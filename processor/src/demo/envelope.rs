@@ -147,7 +147,7 @@ fn record(random: &mut Random, at: i64, caller: &Caller, call: &Call) -> Map<Str
 /// Global services record their calls in Northern Virginia, wherever the caller is.
 fn region(caller: &Caller, call: &Call) -> &'static str {
     match call.service {
-        "iam" | "organizations" | "route53" => "us-east-1",
+        "iam" | "organizations" | "route53" | "route53domains" | "ecr-public" => "us-east-1",
         _ => caller.region,
     }
 }

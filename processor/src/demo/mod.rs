@@ -10,13 +10,16 @@ mod monitoring;
 mod organisation;
 mod people;
 mod pipelines;
+mod quiet;
 mod random;
+mod routine;
 mod story;
 mod timeline;
 mod traffic;
 
 pub(crate) use envelope::SimulatedEvent;
 pub(crate) use organisation::ACCOUNTS;
+pub(crate) use quiet::quiet;
 
 use random::Random;
 use timeline::Timeline;
@@ -38,5 +41,7 @@ pub(crate) fn day(seed: u64, start: i64) -> Vec<SimulatedEvent> {
     events
 }
 
+#[cfg(test)]
+mod quiet_tests;
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ pub(crate) fn sessions(day: &mut Timeline) {
 }
 
 /// The identity provider asked for the second factor; AWS does not know of it and says "No".
-fn arrive(day: &mut Timeline, time: i64, caller: &Caller) {
+pub(crate) fn arrive(day: &mut Timeline, time: i64, caller: &Caller) {
     let provider = format!("arn:aws:iam::{}:saml-provider/AWSSSO_DO_NOT_DELETE", caller.account.id);
     let call = Call::write("signin", "ConsoleLogin", Value::Null, json!({ "ConsoleLogin": "Success" })).with(
         "additionalEventData",

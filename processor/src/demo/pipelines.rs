@@ -7,9 +7,9 @@ use super::envelope::{Call, instant};
 use super::organisation::{Account, PAYMENTS, PRODUCTION, SECURITY, STAGING};
 use super::timeline::{HOUR, Timeline};
 
-const RUNNER: &str =
+pub(crate) const RUNNER: &str =
     "aws-sdk-js/3.899.0 ua/2.1 os/linux#6.8.0-1031-azure lang/js md/nodejs#22.19.0 api/ecs#3.899.0 m/E,g";
-const TERRAFORM: &str = "APN/1.0 HashiCorp/1.0 Terraform/1.13.3 (+https://www.terraform.io) terraform-provider-aws/6.15.0 \
+pub(crate) const TERRAFORM: &str = "APN/1.0 HashiCorp/1.0 Terraform/1.13.3 (+https://www.terraform.io) terraform-provider-aws/6.15.0 \
      aws-sdk-go-v2/1.39.2 ua/2.1 os/linux lang/go#1.24.6 md/GOOS#linux md/GOARCH#amd64";
 
 /// Releases: an image is pushed, a task definition registered, a service updated and watched.
@@ -125,7 +125,7 @@ fn change(day: &mut Timeline, time: i64, account: &Account, caller: &Caller) {
 }
 
 /// A pipeline gets its session from the token of the service that runs it.
-fn signed_in(day: &mut Timeline, time: i64, account: &'static Account, role: &str, agent: &str) -> Caller {
+pub(crate) fn signed_in(day: &mut Timeline, time: i64, account: &'static Account, role: &str, agent: &str) -> Caller {
     let since = day.epoch(time);
     let session = format!("run-{}", day.random.between(17_000_000, 18_000_000));
     let arn = format!("arn:aws:iam::{}:role/{role}", account.id);
