@@ -173,7 +173,8 @@ fn arrived(day: &mut Timeline, who: Who, time: i64) -> (Caller, &'static str) {
 fn changing(day: &mut Timeline) -> &'static Person {
     let able = |person: &&Person| !matches!(person.permission_set, "ReadOnly" | "SecurityAudit");
     let people: Vec<&Person> = PEOPLE.iter().filter(able).collect();
-    *day.random.pick(&people)
+    let chosen: &&Person = day.random.pick(&people);
+    chosen
 }
 
 /// The request with its placeholders filled in.
