@@ -103,7 +103,11 @@ fn remarks(rule: &Rule, tested: Option<&Tested>, at: &dyn Fn(&str, String) -> Pr
         remarks.push(at("service:", message));
     }
     for (field, nearest) in known_fields::unknown(rule) {
-        remarks.push(at(&field, format!("no event has a field `{field}`: did you mean `{nearest}`?")));
+        let message = match nearest {
+            Some(nearest) => format!("no event has a field `{field}`: did you mean `{nearest}`?"),
+            None => format!("no event has a field `{field}`: write its whole path, such as requestParameters.name"),
+        };
+        remarks.push(at(&field, message));
     }
     for field in known_fields::bracketed(rule) {
         let message = format!(

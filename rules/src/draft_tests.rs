@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Draft, file_name};
@@ -133,4 +134,31 @@ fn names_of_files_are_plain() {
         assert_eq!(file_name(title), name);
     }
     assert!(file_name(&"x".repeat(500)).len() <= 60);
+}
+
+fn parameters() -> impl Strategy<Value = Value> {
+    let name = prop_oneof!["[a-zA-Z]{1,8}", Just("cidrIp".to_owned()), Just("type".to_owned()), ".{0,6}"];
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        Just(Value::Null),
+        prop_oneof!["[A-Z_]{0,12}", ".{0,20}", "[ \\t:#'\"*?|>&%@`{},-]{1,4}", "0\\.0\\.0\\.0/0", "true", "[0-9]{1,4}"]
+            .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(name.clone(), inner, 0..4).prop_map(|members| json!(members)),
+        ]
+    })
+}
+
+proptest! {
+    /// Whatever the event: its draft loads, finds it, and passes its own tests.
+    #[test]
+    fn every_call_can_be_drafted_from(request in parameters(), name in "[A-Za-z*?\\\\0-9:. ']{1,20}", title in ".{1,30}") {
+        let drafted = Draft::of(&event(&call(&name, request.clone())), ID, Some(&title));
+        prop_assert!(drafted.is_ok(), "{drafted:?}");
+    }
 }

@@ -45,8 +45,11 @@ pub(super) fn fault(tag: &str) -> Option<String> {
     if TACTICS.contains(&tactic.as_str()) {
         return None;
     }
-    let nearest = TACTICS.iter().min_by_key(|known| distance(known, &tactic))?;
-    Some(format!("ATT&CK has no tactic `{name}`: did you mean `attack.{nearest}`?"))
+    let near = TACTICS.iter().map(|known| (distance(known, &tactic), known)).min();
+    Some(match near.filter(|(changes, _)| changes * 2 <= tactic.len()) {
+        Some((_, nearest)) => format!("ATT&CK has no tactic `{name}`: did you mean `attack.{nearest}`?"),
+        None => format!("ATT&CK has no tactic `{name}`: it has {}", TACTICS.join(", ")),
+    })
 }
 
 fn technique(id: &str) -> Option<String> {
@@ -119,6 +122,7 @@ mod tests {
             ("attack.t1098.", "no T1098."),
             ("attack.persistance", "did you mean `attack.persistence`"),
             ("attack.defence-evasion", "did you mean `attack.defense-evasion`"),
+            ("attack.todo", "no tactic `todo`: it has reconnaissance, "),
             ("attack.", "no tactic"),
         ] {
             let fault = fault(tag).unwrap_or_default();

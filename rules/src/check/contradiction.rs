@@ -155,9 +155,13 @@ fn left_over(
     if parts.contains(refused) {
         return Some(format!("it asks for `{refused}` and refuses it"));
     }
-    let all_needed = matches!(refused, ConditionExpr::Selector { quantifier, .. } if *quantifier != Quantifier::Any);
     let chosen = selected(refused, rule);
-    if all_needed && chosen.len() > 1 {
+    let one_is_enough = match refused {
+        ConditionExpr::Selector { quantifier: Quantifier::Any, .. } | ConditionExpr::Identifier(_) => true,
+        ConditionExpr::Selector { quantifier: Quantifier::All, .. } => chosen.len() == 1,
+        _ => false,
+    };
+    if !one_is_enough {
         return None;
     }
     let swallowed = chosen.into_iter().flat_map(alternatives).find_map(|items| {
@@ -228,6 +232,7 @@ mod tests {
             "{a: {eventName: [X, Y]}, f: {eventName: X}, condition: a and not f}",
             "{a: {eventName: X}, f: {eventName: X, errorCode: y}, condition: a and not f}",
             "{a: {eventName: X}, f_1: {eventName: X}, f_2: {q: r}, condition: a and not all of f_*}",
+            "{a: {eventName: X}, f_1: {eventName: X}, condition: a and not 2 of f_*}",
             "{a: {eventName|cased: X}, f: {eventName|cased: x}, condition: a and f}",
             // Lists: each may be met by another element.
             "{a: {requestParameters.x: X}, b: {requestParameters.x: Y}, condition: a and b}",

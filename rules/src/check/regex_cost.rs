@@ -196,4 +196,12 @@ mod tests {
             assert_eq!(fault(regex), None, "{regex}");
         }
     }
+
+    proptest::proptest! {
+        /// Texts that are no expressions come to an end too.
+        #[test]
+        fn any_text_is_read_to_its_end(text in "[a(|)*+?{}0-9,\\[\\]\\\\pwx^:.-]{0,60}") {
+            let _ = fault(&text);
+        }
+    }
 }
