@@ -32,7 +32,7 @@ fn found(records: &[Value]) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut techniques, mut titles) = (BTreeSet::new(), BTreeSet::new());
     for record in records {
         let bytes = record.to_string().into_bytes();
-        let Some(decoded) = Decoder::record(&bytes).into_iter().next() else { panic!("nothing in {record}") };
+        let Some(decoded) = Decoder::record(&bytes).next() else { panic!("nothing in {record}") };
         let Decoded::Event(event) = decoded else { panic!("a dead letter: {decoded:?}") };
         for matched in RULES.evaluate(&event).into_iter().filter(|matched| matched.rule.severity >= Severity::Medium) {
             techniques.extend(matched.rule.techniques.iter().cloned());

@@ -178,7 +178,7 @@ fn arrived(day: &mut Timeline, who: Who, time: i64) -> (Caller, &'static str) {
 fn changing(day: &mut Timeline) -> &'static Person {
     let able = |person: &&Person| !matches!(person.permission_set, "ReadOnly" | "SecurityAudit");
     let people: Vec<&Person> = PEOPLE.iter().filter(able).collect();
-    *day.random.pick(&people)
+    day.random.pick::<&Person>(&people)
 }
 
 /// The request with its placeholders filled in.
