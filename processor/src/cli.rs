@@ -63,8 +63,8 @@ pub(crate) enum Command {
 /// Rules other than the built-in packs.
 #[derive(Debug, Args)]
 pub(crate) struct RuleArgs {
-    /// Sigma rules, files or folders, instead of the built-in packs
-    #[arg(long, value_name = "PATH", num_args = 1..)]
+    /// Sigma rules, a file or a folder, instead of the built-in packs; may be given several times
+    #[arg(long, value_name = "PATH")]
     pub(crate) rules: Vec<PathBuf>,
 }
 
@@ -93,7 +93,7 @@ pub(crate) struct Demo {
   dial scan logs/                          every CloudTrail file below a folder, gzipped or not
   dial scan s3://trail/AWSLogs/111122223333/CloudTrail/us-east-1/2024/05
   zcat a.json.gz | dial scan -             standard input
-  dial scan --rules my-rules/ --json logs/ | jq .rule_title
+  dial scan --rules my-rules/ --rules extra.yml --json logs/ | jq .rule_title
   dial scan --save logs/                   keep the findings for `dial findings list`
 
 Reads CloudTrail files, arrays, JSON lines, EventBridge events, GuardDuty and Security Hub findings. Of a folder it takes

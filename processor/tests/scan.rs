@@ -224,7 +224,11 @@ fn rules_of_ones_own_replace_the_built_in_ones() {
     let sum = named("DeactivateMFADevice") + named("ConsoleLogin");
     assert!(named("ConsoleLogin") > 0);
     assert_eq!(folder.run("scan --rules both.yaml --json a.json").expect(1, &[]).findings().len(), sum);
-    assert_eq!(folder.run("scan a.json --rules other.yml rules").expect(1, &[]).findings().len(), sum);
+    // Each `--rules` takes one path, so that what is to be read may follow it.
+    for several in ["a.json --rules other.yml --rules rules", "--rules other.yml --rules rules a.json"] {
+        assert_eq!(folder.run(&format!("scan {several}")).expect(1, &[]).findings().len(), sum, "{several}");
+    }
+    assert_eq!(folder.run("scan --rules rules a.json").expect(1, &[]).findings(), found);
 }
 
 #[test]
