@@ -25,7 +25,7 @@ const AFTER: &str = "Examples:
   dial run                            the stream of dial.toml; without one, standard input
 
 Exit codes: 0 fine; 1 findings, or failures that the command exists to report; 2 wrong usage or settings;
-3 something outside failed.";
+3 something outside failed; 130 a scan was interrupted before its end.";
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
