@@ -91,6 +91,9 @@ async fn follow_stream(
         drop(news);
     }
     if wants(args, RoleName::Archive) {
+        if let Some(remark) = settings.archive_remark() {
+            tracing::warn!("{remark}");
+        }
         let archive = Archive::new(stores::archive(settings).await?, &settings.archive);
         running.push(Role {
             name: "archive",

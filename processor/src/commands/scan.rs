@@ -56,7 +56,7 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     }
     note(&sentence(&collected, inputs.passed_over, took, &summary));
     if args.save && summary.total > 0 {
-        note(&format!("the findings are kept in {}: see `dial findings list`", settings.data.folder.display()));
+        note(&kept(settings));
     }
     Ok(if collected.stopped() {
         Outcome::Interrupted
@@ -67,6 +67,14 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     } else {
         Outcome::Fine
     })
+}
+
+/// Where the findings are, and how to see them there.
+fn kept(settings: &Settings) -> String {
+    let folder = settings.data.folder.display();
+    // With a stream set, `findings` looks into DynamoDB unless a folder is named.
+    let named = if settings.stream.name.is_some() { format!(" --data {folder}") } else { String::new() };
+    format!("the findings are kept in {folder}: see `dial findings list{named}`")
 }
 
 /// What came out of the reading threads.
