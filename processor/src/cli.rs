@@ -253,13 +253,17 @@ pub(crate) enum Findings {
     /// The findings, the latest first
     #[command(after_help = "Examples:
   dial findings list --severity high --since 2024-05-01
-  dial findings list --rule 4ba01b0a-3b1c-4a53-9e0f-0a5d3f0f6f7e --json
-  dial findings list --data ./dial-demo")]
+  dial findings list --data ./dial-demo                    what `dial demo` left
+  dial findings list --rule 6b70f895 --data ./dial-demo    of one rule
+
+A rule's id may be shortened; `dial rules list` shows it.")]
     List(FindingsList),
     /// One finding with its evidence
-    #[command(
-        after_help = "Examples:\n  dial findings show 8b63992cd1d7a74dd93143eee3e49e12\n  dial findings show 8b63"
-    )]
+    #[command(after_help = "Examples:
+  dial findings show ID
+  dial findings show ID --data ./dial-demo    what `dial demo` left
+
+ID stands for what `dial findings list` shows in its last column; the first digits will do.")]
     Show(FindingsShow),
 }
 
@@ -275,7 +279,7 @@ pub(crate) struct FindingsList {
     /// Of this severity and above
     #[arg(long, value_name = "LEVEL", default_value = "informational")]
     pub(crate) severity: Severity,
-    /// Of the rule with this id
+    /// Of the rule with this id, or the only one whose id begins so
     #[arg(long, value_name = "ID")]
     pub(crate) rule: Option<String>,
     /// Last seen at this time or later: a date, or a time such as 2024-05-01T12:00:00Z

@@ -131,6 +131,27 @@ fn an_archive_of_a_stream_on_local_disk_is_remarked() {
 }
 
 #[test]
+fn a_worker_warns_of_an_archive_on_its_own_disk() {
+    let folder = Folder::new();
+    folder.write("dial.toml", "[stream]\nname = 'trail'\n[archive]\nlocation = 'kept'\n[metrics]\nlisten = 'off'\n");
+    let worker = |role: &str| {
+        let command = folder.dial(["run", "--role", role, "--until-drained"]);
+        // Nobody answers there, which ends it.
+        let env = [
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "none"),
+            ("AWS_SECRET_ACCESS_KEY", "none"),
+        ];
+        env.into_iter().fold(command, |command, (name, value)| command.env(name, value)).run().err
+    };
+    let said = worker("archive");
+    assert!(said.contains("WARN") && said.contains("folder kept ") && said.contains("s3://BUCKET/PREFIX"), "{said}");
+    let said = worker("detect");
+    assert!(!said.contains("s3://"), "{said}");
+}
+
+#[test]
 fn a_token_whose_variable_is_not_set_is_found_by_the_check() {
     let folder = Folder::new();
     folder.write("dial.toml", "[metrics]\ntoken = 'env:TOKEN_FOR_THIS_TEST'\n");
