@@ -140,6 +140,7 @@ fn a_worker_warns_of_an_archive_on_its_own_disk() {
         let env = [
             ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
             ("AWS_REGION", "eu-west-1"),
+            ("AWS_MAX_ATTEMPTS", "1"),
             ("AWS_ACCESS_KEY_ID", "none"),
             ("AWS_SECRET_ACCESS_KEY", "none"),
         ];
