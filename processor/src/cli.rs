@@ -25,7 +25,7 @@ const AFTER: &str = "Examples:
   dial run                            the stream of dial.toml; without one, standard input
 
 Exit codes: 0 fine; 1 findings, or failures that the command exists to report; 2 wrong usage or settings;
-3 something outside failed.";
+3 something outside failed; 130 a scan was interrupted before its end.";
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
@@ -63,8 +63,8 @@ pub(crate) enum Command {
 /// Rules other than the built-in packs.
 #[derive(Debug, Args)]
 pub(crate) struct RuleArgs {
-    /// Sigma rules, files or folders, instead of the built-in packs
-    #[arg(long, value_name = "PATH", num_args = 1..)]
+    /// Sigma rules, a file or a folder, instead of the built-in packs; may be given several times
+    #[arg(long, value_name = "PATH")]
     pub(crate) rules: Vec<PathBuf>,
 }
 
@@ -101,7 +101,7 @@ pub(crate) struct Demo {
   dial scan logs/                          every CloudTrail file below a folder, gzipped or not
   dial scan s3://trail/AWSLogs/111122223333/CloudTrail/us-east-1/2024/05
   zcat a.json.gz | dial scan -             standard input
-  dial scan --rules my-rules/ --json logs/ | jq .rule_title
+  dial scan --rules my-rules/ --rules extra.yml --json logs/ | jq .rule_title
   dial scan --save logs/                   keep the findings for `dial findings list`
 
 Reads CloudTrail files, arrays, JSON lines, EventBridge events, GuardDuty and Security Hub findings. Of a folder it takes
@@ -313,13 +313,17 @@ pub(crate) enum Findings {
     /// The findings, the latest first
     #[command(after_help = "Examples:
   dial findings list --severity high --since 2024-05-01
-  dial findings list --rule 4ba01b0a-3b1c-4a53-9e0f-0a5d3f0f6f7e --json
-  dial findings list --data ./dial-demo")]
+  dial findings list --data ./dial-demo                    what `dial demo` left
+  dial findings list --rule 6b70f895 --data ./dial-demo    of one rule
+
+A rule's id may be shortened; `dial rules list` shows it.")]
     List(FindingsList),
     /// One finding with its evidence
-    #[command(
-        after_help = "Examples:\n  dial findings show 8b63992cd1d7a74dd93143eee3e49e12\n  dial findings show 8b63"
-    )]
+    #[command(after_help = "Examples:
+  dial findings show ID
+  dial findings show ID --data ./dial-demo    what `dial demo` left
+
+ID stands for what `dial findings list` shows in its last column; the first digits will do.")]
     Show(FindingsShow),
 }
 
@@ -335,7 +339,7 @@ pub(crate) struct FindingsList {
     /// Of this severity and above
     #[arg(long, value_name = "LEVEL", default_value = "informational")]
     pub(crate) severity: Severity,
-    /// Of the rule with this id
+    /// Of the rule with this id, or the only one whose id begins so
     #[arg(long, value_name = "ID")]
     pub(crate) rule: Option<String>,
     /// Last seen at this time or later: a date, or a time such as 2024-05-01T12:00:00Z

@@ -14,6 +14,8 @@ pub(crate) enum Outcome {
     Found,
     /// 3: something outside failed, although the command went on; it has been said.
     Outside,
+    /// 130: a signal ended the work before its end, as shells number an end by Ctrl-C.
+    Interrupted,
 }
 
 impl From<Outcome> for ExitCode {
@@ -22,6 +24,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Fine => 0,
             Outcome::Found => 1,
             Outcome::Outside => 3,
+            Outcome::Interrupted => 130,
         })
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bucket::Bucket;
 use crate::failure::{Failure, Result};
+use crate::patient::{Patient, StopFlag};
 
 /// One thing to read.
 #[derive(Debug, Clone)]
@@ -34,11 +35,16 @@ pub(crate) struct Inputs {
 }
 
 impl Input {
-    /// Opens it. Reading blocks the thread.
-    pub(crate) fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+    /// Opens it. Reading blocks the thread; but where nobody may be writing (standard input, a pipe), what is read ends
+    /// soon after `stop` is set.
+    pub(crate) fn open(&self, stop: StopFlag) -> io::Result<Box<dyn Read + Send>> {
         match &self.place {
-            Place::Stdin => Ok(Box::new(io::stdin())),
-            Place::File(path) => Ok(Box::new(File::open(path)?)),
+            Place::Stdin => Ok(Box::new(Patient::new(|| Ok(io::stdin()), stop))),
+            Place::File(path) if fs::metadata(path)?.is_file() => Ok(Box::new(File::open(path)?)),
+            Place::File(path) => {
+                let path = path.clone();
+                Ok(Box::new(Patient::new(move || File::open(path), stop)))
+            }
             Place::Object { bucket, key } => bucket.open(key),
         }
     }

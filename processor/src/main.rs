@@ -12,6 +12,7 @@ mod inputs;
 mod local;
 mod monitor;
 mod output;
+mod patient;
 mod pile;
 mod pipeline;
 mod roles;

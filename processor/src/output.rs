@@ -53,6 +53,10 @@ impl Output {
         if !self.color {
             table.force_no_tty();
         }
+        // Some terminals, those of containers and serial lines among them, say they have no columns.
+        if table.width() == Some(0) {
+            table.set_width(width_told(std::env::var("COLUMNS").ok().as_deref()));
+        }
         self.line(&table.to_string())
     }
 
@@ -94,6 +98,11 @@ impl Output {
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }
+}
+
+/// The width of a terminal that does not know its own: what the shell says in `COLUMNS`, else what all once had.
+fn width_told(columns: Option<&str>) -> u16 {
+    columns.and_then(|text| text.trim().parse().ok()).filter(|width| *width > 0).unwrap_or(80)
 }
 
 /// A line for people beside the results: on standard error.

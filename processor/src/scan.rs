@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dial_rules::dead_letter::DeadLetter;
 use dial_rules::decode::{Decoded, Decoder};
@@ -11,6 +11,7 @@ use dial_rules::ruleset::RuleSet;
 use tokio::sync::mpsc;
 
 use crate::inputs::Input;
+use crate::patient::StopFlag;
 use crate::pipeline::detect;
 
 /// How many findings travel together from a reading thread to whoever collects them.
@@ -36,8 +37,8 @@ pub(crate) struct Progress {
     pub(crate) inputs: AtomicU64,
     /// How many findings each rule made, before merging; for the progress bar.
     pub(crate) matches: AtomicU64,
-    /// Set to make the threads stop at the next event.
-    pub(crate) stop: AtomicBool,
+    /// Set to make the threads stop at the next event, or at once where none comes.
+    pub(crate) stop: StopFlag,
 }
 
 /// A scan that is under way.
@@ -87,13 +88,14 @@ impl Reader {
     }
 
     fn read(&mut self, input: &Input) -> Result<(), Stopped> {
-        let source = match input.open() {
+        let source = match input.open(self.progress.stop.clone()) {
             Ok(source) => source,
             Err(error) => return self.send(Report::Unreadable(format!("{}: {error}", input.name))),
         };
         let counted = Counted { inner: source, progress: self.progress.clone() };
         for decoded in Decoder::new(counted) {
-            if self.progress.stop.load(Ordering::Relaxed) {
+            // Before anything else: an input that was cut off by this ends in a dead letter that is none.
+            if self.stopped() {
                 return self.flush().and(Err(Stopped));
             }
             match decoded {
@@ -114,7 +116,11 @@ impl Reader {
                 }
             }
         }
-        Ok(())
+        if self.stopped() { self.flush().and(Err(Stopped)) } else { Ok(()) }
+    }
+
+    fn stopped(&self) -> bool {
+        self.progress.stop.load(Ordering::Relaxed)
     }
 
     fn flush(&mut self) -> Result<(), Stopped> {

@@ -1,6 +1,7 @@
 //! `dial.toml`: read once, checked, and handed out in typed parts. Every key can be overridden by an environment
 //! variable: `stream.name` by `DIAL_STREAM__NAME`.
 
+mod log_filter;
 mod metrics;
 
 use std::fs;
@@ -12,7 +13,6 @@ use dial_rules::tables::Tables as FactTables;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
 
 pub(crate) use metrics::{Listen, Metrics};
 
@@ -198,10 +198,44 @@ impl Settings {
             .merge(Env::prefixed("DIAL_").ignore(&["CONFIG"]).split("__"))
             .extract()
             .map_err(|error| format!("an environment variable DIAL_… does not fit: {error}"))?;
-        settings.check().map_err(|(key, wrong)| {
-            format!("the environment variable DIAL_{}: `{key}` {wrong}", key.to_uppercase().replace('.', "__"))
+        settings
+            .check()
+            .map_err(|(key, wrong)| format!("the environment variable {}: `{key}` {wrong}", variable(key)))?;
+        settings.check_together().map_err(|(key, wrong)| match std::env::var_os(variable(key)) {
+            Some(_) => format!("the environment variable {}: `{key}` {wrong}", variable(key)),
+            None => format!("{}: line {}: `{key}` {wrong}", path.display(), line_of(&text, key)),
         })?;
         Ok(settings)
+    }
+
+    /// The same of keys that must fit each other; one may be set by the file and one by the environment.
+    fn check_together(&self) -> Result<(), (&'static str, String)> {
+        let Worker { prefetch_mib: all, shard_prefetch_mib: one, .. } = self.worker;
+        if one <= all {
+            return Ok(());
+        }
+        // The one that was set is the one to name.
+        if one == Worker::default().shard_prefetch_mib {
+            let wrong = format!("is {all}, less than `worker.shard_prefetch_mib`, {one}: write at most {all} there");
+            return Err(("worker.prefetch_mib", wrong));
+        }
+        let wrong = format!("is {one}, more than `worker.prefetch_mib` of all shards: write at most {all}");
+        Err(("worker.shard_prefetch_mib", wrong))
+    }
+
+    /// What is no mistake but hardly meant: a worker's archive of a stream on its own disk.
+    pub(crate) fn archive_remark(&self) -> Option<String> {
+        self.stream.name.as_ref()?;
+        let folder = match self.archive.location.as_deref() {
+            Some(location) if location.starts_with("s3://") => return None,
+            Some(location) => Path::new(location),
+            None => &self.data.folder,
+        };
+        Some(format!(
+            "the archive goes to the folder {} of each worker's own disk, where other workers and a machine that follows \
+             do not find it: set `archive.location` to s3://BUCKET/PREFIX",
+            folder.display()
+        ))
     }
 
     /// The first key whose value cannot be used, and why.
@@ -225,6 +259,14 @@ impl Settings {
         if !is_aws_name(&self.stream.consumer) {
             return wrong("stream.consumer", name);
         }
+        let address = self.archive.location.as_deref().and_then(|location| location.strip_prefix("s3://"));
+        if let Some(bucket) = address.map(|address| address.split('/').next().unwrap_or_default())
+            && !is_bucket_name(bucket)
+        {
+            let why = "names no bucket that S3 takes: write s3://BUCKET/PREFIX; a bucket's name is 3 to 63 of a-z, 0-9, \
+                       `.` and `-`";
+            return wrong("archive.location", why);
+        }
         self.metrics.check()?;
         if let Some((table, fault)) = self.facts.faults().into_iter().next() {
             return Err((table, fault));
@@ -232,10 +274,7 @@ impl Settings {
         if !self.tables.prefix.is_empty() && !is_aws_name(&self.tables.prefix) {
             return wrong("tables.prefix", name);
         }
-        match EnvFilter::try_new(&self.log.filter) {
-            Ok(_) => Ok(()),
-            Err(error) => wrong("log.filter", &format!("is no filter such as `info` or `warn,dial=debug`: {error}")),
-        }
+        log_filter::check(&self.log.filter).map_err(|wrong| ("log.filter", wrong))
     }
 
     /// The local store of findings.
@@ -299,6 +338,20 @@ fn line_of(text: &str, key: &str) -> usize {
 /// Names of Kinesis streams and of DynamoDB tables: `[a-zA-Z0-9_.-]{1,128}`.
 fn is_aws_name(name: &str) -> bool {
     (1..=128).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+}
+
+/// Names of S3 buckets: `[a-z0-9.-]{3,63}`, with a letter or a digit at both ends.
+fn is_bucket_name(name: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    (3..=63).contains(&name.len())
+        && name.chars().all(|c| inner(c) || ".-".contains(c))
+        && name.starts_with(inner)
+        && name.ends_with(inner)
+}
+
+/// The environment variable that sets a key.
+fn variable(key: &str) -> String {
+    format!("DIAL_{}", key.to_uppercase().replace('.', "__"))
 }
 
 #[cfg(test)]

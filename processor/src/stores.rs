@@ -17,10 +17,16 @@ use crate::settings::Settings;
 
 /// The store of findings to read: the folder that was named, else DynamoDB when a stream is set, else the data folder.
 /// `None` when the folder has no findings yet.
+///
+/// # Errors
+/// When the folder that was named is not there, or the store cannot be opened.
 pub(crate) async fn findings(settings: &Settings, folder: Option<&Path>) -> Result<Option<Arc<dyn FindingStore>>> {
     if folder.is_none() && settings.stream.name.is_some() {
         let client = aws_sdk_dynamodb::Client::new(&aws::config().await);
         return Ok(Some(Arc::new(DynamoFindingStore::new(client, settings.findings_table()))));
+    }
+    if let Some(folder) = folder.filter(|folder| !folder.exists()) {
+        return Err(Failure::Usage(format!("--data {}: there is no such folder", folder.display())));
     }
     let file: PathBuf = folder.map_or_else(|| settings.findings_file(), |folder| folder.join("findings.db"));
     if !file.exists() {

@@ -26,11 +26,17 @@ fn expected(passes: impl Fn(&Value) -> bool) -> Vec<Value> {
 #[test]
 fn without_findings_there_is_nothing_to_list_and_nothing_is_made() {
     let folder = Folder::new();
+    std::fs::create_dir(folder.path("elsewhere")).unwrap();
     for arguments in ["findings list", "findings list --json", "findings list --data elsewhere"] {
         let ended = folder.run(arguments).expect(0, &[]);
         assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", ""), "{arguments}");
     }
     folder.run("findings show 0123").expect(2, &["there is no finding 0123"]);
+    std::fs::remove_dir(folder.path("elsewhere")).unwrap();
+    // A folder that is named must be there.
+    for arguments in ["findings list --data elsewhere", "findings show 0123 --data elsewhere"] {
+        folder.run(arguments).expect(2, &["--data elsewhere: there is no such folder"]);
+    }
     assert!(std::fs::read_dir(folder.path("")).unwrap().next().is_none());
     let shown = folder.run_on_terminal("findings list").expect(0, &[]);
     assert!(shown.out.contains("No findings.") && shown.out.contains("dial scan --save"), "{}", shown.out);
@@ -58,6 +64,9 @@ fn the_folder_is_the_one_that_is_named_or_set() {
     // What is named wins, over a stream as well, whose findings are in DynamoDB.
     folder.write("dial.toml", "[stream]\nname = 'trail'\n[data]\nfolder = 'nowhere'\n");
     assert_eq!(folder.run("findings list --data kept").json(), all);
+    // Which is what a scan that saves says then.
+    folder.run("scan --save a.json").expect(1, &["nowhere: see `dial findings list --data nowhere`"]);
+    assert_eq!(folder.run("findings list --data nowhere").json(), all);
 }
 
 #[test]
@@ -84,6 +93,76 @@ fn severity_rule_and_time_narrow_the_list() {
     assert_eq!(list("--rule 00000000-0000-4000-8000-000000000000"), [] as [Value; 0]);
     let both = expected(|finding| finding["rule_id"] == id && finding["last_seen"].as_str().unwrap() >= middle);
     assert_eq!(list(&format!("--rule {id} --since {middle} --severity informational")), both);
+}
+
+#[test]
+fn filters_that_match_nothing_are_told_from_having_nothing() {
+    let folder = saved();
+    let kept = format!("no finding matches; {} are kept", handful().findings.len());
+    for filter in ["--since 2100-01-01", "--severity critical --since 2100-01-01", "--rule nothing-begins-so"] {
+        let ended = folder.run(&format!("findings list {filter}")).expect(0, &[&kept]);
+        assert_eq!(ended.out, "", "{filter}");
+        let shown = folder.run_on_terminal(&format!("findings list {filter}")).expect(0, &[]).out;
+        assert!(shown.contains(&kept) && !shown.contains("dial demo"), "{filter}: {shown}");
+    }
+}
+
+#[test]
+fn a_rule_is_named_by_what_only_its_id_begins_with() {
+    let folder = Folder::new();
+    let rule = |id: &str, call: &str| {
+        let logsource = "logsource: {product: aws, service: cloudtrail}";
+        let detection = format!("detection: {{a: {{eventName: {call}}}, condition: a}}");
+        folder.write(format!("rules/{id}.yml"), format!("title: {call}\nid: {id}\n{logsource}\n{detection}\n"));
+    };
+    rule("2f0d3a52-5f41-4a80-8f0e-7f5f2c1f5a01", "DeactivateMFADevice");
+    rule("2f0d7b52-5f41-4a80-8f0e-7f5f2c1f5a02", "ConsoleLogin");
+    folder.write("a.json", lines(&handful().events));
+    let all = folder.run("scan --save --rules rules a.json").expect(1, &[]).findings();
+    let list = |id: &str| folder.run(&format!("findings list --rule {id}"));
+    for (part, id) in
+        [("2f0d3", "2f0d3a52-5f41-4a80-8f0e-7f5f2c1f5a01"), ("2f0d7b52-5", "2f0d7b52-5f41-4a80-8f0e-7f5f2c1f5a02")]
+    {
+        let whole = list(id).expect(0, &[]).findings();
+        assert!(!whole.is_empty() && whole.len() < all.len(), "{id}");
+        assert!(whole.values().all(|finding| finding["rule_id"] == id));
+        assert_eq!(list(part).expect(0, &[]).findings(), whole, "{part}");
+    }
+    list("2f0d").expect(2, &["several rules' ids begin with 2f0d"]);
+    list("3").expect(0, &["no finding matches"]);
+}
+
+#[test]
+fn examples_in_the_help_name_rules_that_exist() {
+    let folder = Folder::new();
+    let rules = folder.run("rules list --json").expect(0, &[]).json();
+    for command in ["findings list", "findings show", "rules explain"] {
+        let help = folder.run(&format!("{command} --help")).expect(0, &[]).out;
+        let words = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        let ids = words.filter(|word| word.len() > 7 && word.chars().all(|c| c.is_ascii_hexdigit() || c == '-'));
+        for id in ids.filter(|word| word.contains(|c: char| c.is_ascii_digit())) {
+            let known = rules.iter().any(|rule| rule["id"].as_str().unwrap().starts_with(id));
+            assert!(known || id.starts_with("2024-"), "{command} --help: {id}");
+        }
+    }
+    let help = folder.run("findings list --help").out;
+    assert!(help.contains("6b70f895") && help.contains("--data ./dial-demo"), "{help}");
+}
+
+#[test]
+fn a_terminal_of_unknown_width_gets_a_table_of_readable_width() {
+    let folder = saved();
+    // The line below the titles is as wide as the table.
+    let width = |columns: u16, variable: &str| {
+        let shown = folder.dial_on_terminal_of(columns, "findings list").env("COLUMNS", variable).run().expect(0, &[]);
+        let line = shown.out.lines().find(|line| line.contains('─')).unwrap_or_else(|| panic!("{}", shown.out));
+        line.chars().filter(|c| *c == '─').count()
+    };
+    for odd in ["", "0", "wide"] {
+        assert!((61..=80).contains(&width(0, odd)), "COLUMNS={odd}");
+    }
+    assert!((81..=170).contains(&width(0, "170")));
+    assert!((61..=80).contains(&width(80, "170")), "a terminal that knows is believed");
 }
 
 #[test]

@@ -5,9 +5,12 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use support::{Findings, Folder, attack, attack_findings, event_id, gzip, handful, lines, shape};
+use support::{DIAL, Findings, Folder, attack, attack_findings, event_id, gzip, handful, lines, shape};
 
 const SHAPES: [&str; 5] = ["envelopes", "lines", "array", "records", "records, indented"];
 
@@ -225,7 +228,11 @@ fn rules_of_ones_own_replace_the_built_in_ones() {
     folder.write("other.yml", rule(other, another));
     let sum = named("DeactivateMFADevice") + named(another);
     assert_eq!(folder.run("scan --rules both.yaml --json a.json").expect(1, &[]).findings().len(), sum);
-    assert_eq!(folder.run("scan a.json --rules other.yml rules").expect(1, &[]).findings().len(), sum);
+    // Each `--rules` takes one path, so that what is to be read may follow it.
+    for several in ["a.json --rules other.yml --rules rules", "--rules other.yml --rules rules a.json"] {
+        assert_eq!(folder.run(&format!("scan {several}")).expect(1, &[]).findings().len(), sum, "{several}");
+    }
+    assert_eq!(folder.run("scan --rules rules a.json").expect(1, &[]).findings(), found);
 }
 
 #[test]
@@ -372,4 +379,44 @@ fn nothing_to_scan_is_wrong_usage() {
     folder.run("scan").expect(2, &["PATH"]);
     folder.run("scan --unknown a.json").expect(2, &["--unknown"]);
     folder.run("scan none.json").expect(2, &["none.json", "no such file"]);
+}
+
+/// Waits until the program would survive SIGINT and SIGTERM, and sends it one.
+fn interrupt(child: &Child, name: &str) {
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
+        u64::from_str_radix(&mask, 16).unwrap() & 0x4002 == 0x4002
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !caught() {
+        assert!(Instant::now() < deadline, "it never listens to signals");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn the_first_signal_ends_a_scan_that_waits_for_input_with_what_it_has_found() {
+    let folder = Folder::new();
+    let fifo = folder.path("pipe");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for (path, name, bytes) in [("-", "INT", lines(attack())), ("-", "TERM", Vec::new()), ("pipe", "INT", Vec::new())] {
+        let mut command = Command::new(DIAL);
+        command.args(["scan", "--json", path]).current_dir(folder.path(""));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&bytes).unwrap();
+        interrupt(&child, name);
+        let asked = Instant::now();
+        let ended = child.wait_with_output().unwrap(); // while standard input stays open
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(asked.elapsed() < Duration::from_secs(10), "{path} {name}: {:?}", asked.elapsed());
+        assert_eq!(ended.status.code(), Some(130), "{path} {name}: {said}");
+        assert!(said.contains("; stopped before the end") && !said.contains("dead letter"), "{path} {name}: {said}");
+        // The pipe and what is read ahead hold a part of it; the rest was looked at.
+        assert_eq!(ended.stdout.is_empty(), bytes.is_empty(), "{path} {name}: {said}");
+        drop(stdin);
+    }
 }

@@ -69,6 +69,14 @@ fn a_value_that_is_out_of_range_is_reported_with_file_and_line() {
         ("[worker]\n\nfailover_seconds = 0\n", 3, &["worker.failover_seconds", "at least 1"]),
         ("[tables]\nprefix = 'dial/'\n", 2, &["tables.prefix", "letters"]),
         ("[archive]\nflush_mib = 0\n", 2, &["archive.flush_mib", "at least 1"]),
+        ("[archive]\nlocation = 's3://'\n", 2, &["archive.location", "s3://BUCKET/PREFIX"]),
+        ("[archive]\nraw = true\nlocation = 's3:///p'\n", 3, &["archive.location", "s3://BUCKET/PREFIX"]),
+        ("[archive]\nlocation = 's3://My_Trail/p'\n", 2, &["archive.location", "3 to 63"]),
+        ("[archive]\nlocation = 's3://ab/p'\n", 2, &["archive.location", "3 to 63"]),
+        ("[log]\nfilter = 'inf'\n", 2, &["log.filter", "did you mean `info`?"]),
+        ("[log]\nfilter = 'dial=debug,loud'\n", 2, &["log.filter", "off, error, warn, info, debug, trace"]),
+        ("[worker]\nshard_prefetch_mib = 65\n", 2, &["worker.shard_prefetch_mib", "at most 64"]),
+        ("[worker]\nprefetch_mib = 8\n", 2, &["worker.prefetch_mib", "`worker.shard_prefetch_mib`, 16"]),
         ("[facts]\n\nown_accounts = ['1111']\n", 3, &["own_accounts", "12 digits"]),
         ("[facts]\ncritical_names = ['']\n", 2, &["critical_names", "leave it out"]),
     ] {
@@ -90,6 +98,69 @@ fn a_value_that_is_out_of_range_is_refused() {
     ] {
         Folder::new().dial(["config", "check"]).env(key, value).run().expect(2, &[words]);
     }
+}
+
+#[test]
+fn what_may_be_read_ahead_of_one_shard_is_weighed_against_all_wherever_both_are_set() {
+    let folder = Folder::new();
+    folder.write("dial.toml", "[worker]\nprefetch_mib = 8\n");
+    let with = |key: &str, value: &str| folder.dial(["config", "check"]).env(key, value).run();
+    with("DIAL_WORKER__SHARD_PREFETCH_MIB", "8").expect(0, &["the settings are fine"]);
+    with("DIAL_WORKER__SHARD_PREFETCH_MIB", "9").expect(2, &["variable DIAL_WORKER__SHARD_PREFETCH_MIB", "at most 8"]);
+    with("DIAL_WORKER__PREFETCH_MIB", "16").expect(0, &[]);
+}
+
+#[test]
+fn an_archive_of_a_stream_on_local_disk_is_remarked() {
+    let folder = Folder::new();
+    let stream = "[stream]\nname = 'trail'\n";
+    let check = |text: String| {
+        folder.write("dial.toml", text);
+        folder.run("config check").expect(0, &["the settings are fine"]).err
+    };
+    for (archive, place) in [
+        ("", "folder ./dial-data "),
+        ("[data]\nfolder = 'kept'\n", "folder kept "),
+        ("[archive]\nlocation = 'bucket/p'\n", "folder bucket/p "),
+    ] {
+        let said = check(format!("{stream}{archive}"));
+        assert!(said.contains(place) && said.contains("s3://BUCKET/PREFIX"), "{archive}: {said}");
+        assert!(!check(archive.to_owned()).contains("remark"), "{archive}: there is no stream");
+    }
+    assert!(!check(format!("{stream}[archive]\nlocation = 's3://bucket/p'\n")).contains("remark"));
+}
+
+#[test]
+fn a_worker_warns_of_an_archive_on_its_own_disk() {
+    let folder = Folder::new();
+    folder.write("dial.toml", "[stream]\nname = 'trail'\n[archive]\nlocation = 'kept'\n[metrics]\nlisten = 'off'\n");
+    let worker = |role: &str| {
+        let command = folder.dial(["run", "--role", role, "--until-drained"]);
+        // Nobody answers there, which ends it.
+        let env = [
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_MAX_ATTEMPTS", "1"),
+            ("AWS_ACCESS_KEY_ID", "none"),
+            ("AWS_SECRET_ACCESS_KEY", "none"),
+        ];
+        env.into_iter().fold(command, |command, (name, value)| command.env(name, value)).run().err
+    };
+    let said = worker("archive");
+    assert!(said.contains("WARN") && said.contains("folder kept ") && said.contains("s3://BUCKET/PREFIX"), "{said}");
+    let said = worker("detect");
+    assert!(!said.contains("s3://"), "{said}");
+}
+
+#[test]
+fn a_token_whose_variable_is_not_set_is_found_by_the_check() {
+    let folder = Folder::new();
+    folder.write("dial.toml", "[metrics]\ntoken = 'env:TOKEN_FOR_THIS_TEST'\n");
+    folder.run("config check").expect(2, &["metrics.token", "TOKEN_FOR_THIS_TEST", "not set"]);
+    let check = || folder.dial(["config", "check"]).env("TOKEN_FOR_THIS_TEST", "s3cr3t");
+    let ended = check().run().expect(0, &["the settings are fine"]);
+    assert!(!ended.out.contains("s3cr3t") && !ended.err.contains("s3cr3t"));
+    check().env("DIAL_METRICS__LISTEN", "off").env("TOKEN_FOR_THIS_TEST", "").run().expect(0, &[]);
 }
 
 #[test]
@@ -227,8 +298,10 @@ fn rules_in_the_settings_are_used_and_checked() {
 #[test]
 fn what_a_terminal_is_shown_can_be_used_as_a_file() {
     let folder = Folder::new();
-    folder
-        .write("dial.toml", "[stream]\nname = 'trail'\n[worker]\nid = \"a\\\"b\"\n[archive]\nlocation = 's3://b/p'\n");
+    folder.write(
+        "dial.toml",
+        "[stream]\nname = 'trail'\n[worker]\nid = \"a\\\"b\"\n[archive]\nlocation = 's3://bucket/p'\n",
+    );
     let shown = folder.run_on_terminal("config check").expect(0, &[]).out.replace('\r', "");
     let toml: String = shown
         .lines()

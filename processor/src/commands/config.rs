@@ -7,6 +7,7 @@ use crate::settings::Settings;
 
 pub(crate) fn check(settings: &Settings, output: &Output) -> Result<Outcome> {
     let rules = rule_files::load(&settings.rules.paths, &settings.facts)?;
+    settings.metrics.check_variable().map_err(Failure::Usage)?;
     if output.is_json() {
         output.json(settings)?;
     } else {
@@ -16,6 +17,9 @@ pub(crate) fn check(settings: &Settings, output: &Output) -> Result<Outcome> {
         Some(name) => format!("`dial run` follows the stream {name}"),
         None => "no stream is set: `dial run` reads standard input, or a folder with --watch".to_owned(),
     };
+    if let Some(remark) = settings.archive_remark() {
+        note(&format!("remark: {remark}"));
+    }
     note(&format!("the settings are fine; {} rules; {place}", rules.rules().len()));
     Ok(Outcome::Fine)
 }

@@ -7,7 +7,7 @@ use dial_sinks::store::FindingStore;
 
 use crate::cli::{Findings, FindingsList, FindingsShow};
 use crate::failure::{Failure, Outcome, Result};
-use crate::output::{Output, clock, note, plain, severity_cell};
+use crate::output::{Output, clock, note, plain, severity_cell, thousands};
 use crate::settings::Settings;
 use crate::stores;
 
@@ -26,26 +26,90 @@ async fn list(args: FindingsList, settings: &Settings, output: &Output) -> Resul
         rule_id: args.rule,
         ..FindingFilter::default()
     };
-    let mut found = Vec::new();
-    while let Some(store) = store.as_ref().filter(|_| found.len() < args.limit) {
-        filter.limit = (args.limit - found.len()).min(MAX_LIMIT);
+    let Some(store) = store else {
+        return nothing(0, output);
+    };
+    let store = store.as_ref();
+    let (mut found, mut more) = gather(store, &filter, args.limit).await?;
+    if found.is_empty()
+        && args.limit > 0
+        && let Some(begins) = &filter.rule_id
+        && let Some(id) = whole_rule_id(store, begins).await?
+    {
+        filter.rule_id = Some(id);
+        (found, more) = gather(store, &filter, args.limit).await?;
+    }
+    if found.is_empty() && args.limit > 0 {
+        let any = FindingFilter { limit: MAX_LIMIT, ..FindingFilter::default() };
+        return nothing(store.list(&any).await?.findings.len(), output);
+    }
+    print(&found, more, output)
+}
+
+/// At most `limit` findings that pass, and whether there may be more.
+async fn gather(store: &dyn FindingStore, filter: &FindingFilter, limit: usize) -> Result<(Vec<Finding>, bool)> {
+    let (mut filter, mut found) = (filter.clone(), Vec::new());
+    while found.len() < limit {
+        filter.limit = (limit - found.len()).min(MAX_LIMIT);
         let page = store.list(&filter).await?;
         found.extend(page.findings);
         match page.next {
             Some(next) => filter.cursor = Some(next),
-            None => return print(&found, false, output),
+            None => return Ok((found, false)),
         }
     }
-    print(&found, store.is_some(), output)
+    Ok((found, true))
+}
+
+/// The id of the only rule with findings whose id begins so and goes on.
+async fn whole_rule_id(store: &dyn FindingStore, begins: &str) -> Result<Option<String>> {
+    /// Of a UUID, which nothing follows.
+    const WHOLE: usize = 36;
+    let mut only: Option<String> = None;
+    let mut filter = FindingFilter { limit: MAX_LIMIT, ..FindingFilter::default() };
+    while begins.len() < WHOLE {
+        let page = store.list(&filter).await?;
+        for id in page.findings.into_iter().map(|finding| finding.rule_id).filter(|id| id.starts_with(begins)) {
+            match &only {
+                // It is whole already: it is the other filters that nothing passes.
+                _ if id == begins => return Ok(None),
+                Some(other) if *other != id => {
+                    return Err(Failure::Usage(format!(
+                        "several rules' ids begin with {}: write more of it",
+                        plain(begins)
+                    )));
+                }
+                _ => only = Some(id),
+            }
+        }
+        match page.next {
+            Some(next) => filter.cursor = Some(next),
+            None => break,
+        }
+    }
+    Ok(only)
+}
+
+/// Says why nothing is listed; `kept` findings are there, counted up to a page.
+fn nothing(kept: usize, output: &Output) -> Result<Outcome> {
+    let text = match kept {
+        0 => "No findings. `dial demo` makes some; `dial scan --save PATH` and `dial run` keep what they find."
+            .to_owned(),
+        MAX_LIMIT.. => format!("no finding matches; {} or more are kept", thousands(MAX_LIMIT as u64)),
+        _ => format!("no finding matches; {kept} are kept"),
+    };
+    match (output.is_json(), kept) {
+        (true, 0) => {}
+        (true, _) => note(&text),
+        (false, _) => output.line(&text)?,
+    }
+    Ok(Outcome::Fine)
 }
 
 fn print(found: &[Finding], more: bool, output: &Output) -> Result<Outcome> {
     if output.is_json() {
         found.iter().try_for_each(|finding| output.json(finding))?;
-    } else if found.is_empty() {
-        output
-            .line("No findings. `dial demo` makes some; `dial scan --save PATH` and `dial run` keep what they find.")?;
-    } else {
+    } else if !found.is_empty() {
         let row = |finding: &Finding| {
             let subject = &finding.subject;
             let text = |text: &Option<String>| Cell::new(plain(text.as_deref().unwrap_or("")));

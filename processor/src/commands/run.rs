@@ -70,6 +70,9 @@ async fn follow_stream(
     shutdown: CancellationToken,
 ) -> Result<Outcome> {
     let listener = listener(args, settings).await?;
+    if let Some(remark) = settings.archive_remark().filter(|_| wants(args, RoleName::Archive)) {
+        tracing::warn!("{remark}");
+    }
     let config = aws::config().await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let (news, arriving) = mpsc::unbounded_channel();

@@ -12,9 +12,10 @@ use dial_rules::severity::Severity;
 use dial_sinks::sqlite::SqliteFindingStore;
 use dial_sinks::store::FindingStore;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli;
-use crate::failure::{Outcome, Result};
+use crate::failure::{Failure, Outcome, Result};
 use crate::inputs::Inputs;
 use crate::output::{Output, note, number_cell, plain, severity_cell, thousands};
 use crate::pile::Pile;
@@ -35,13 +36,16 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     let total: u64 = inputs.list.iter().map(|input| input.size).sum();
     let started = Instant::now();
     let scan = Scan::start(rules, inputs.list, threads);
-    stop_on_ctrl_c(scan.progress.clone());
+    stop_on_signal(scan.progress.clone())?;
 
     let keep = match args.save {
         true => Some(SqliteFindingStore::open(settings.findings_file()).await?),
         false => None,
     };
-    let mut collected = collect(scan, total, args.severity, keep).await?;
+    let progress = scan.progress.clone();
+    let collected = collect(scan, total, args.severity, keep).await;
+    // The program ends when the reading threads have, and one may be waiting for standard input.
+    let mut collected = collected.inspect_err(|_| progress.stop.store(true, Ordering::Relaxed))?;
     let summary = Summary::of(&mut collected.pile, output).await?;
     let took = started.elapsed();
     for problem in inputs.unreadable.iter().chain(&collected.unreadable) {
@@ -52,9 +56,11 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     }
     note(&sentence(&collected, inputs.passed_over, took, &summary));
     if args.save && summary.total > 0 {
-        note(&format!("the findings are kept in {}: see `dial findings list`", settings.data.folder.display()));
+        note(&kept(settings));
     }
-    Ok(if !(inputs.unreadable.is_empty() && collected.unreadable.is_empty()) {
+    Ok(if collected.stopped() {
+        Outcome::Interrupted
+    } else if !(inputs.unreadable.is_empty() && collected.unreadable.is_empty()) {
         Outcome::Outside
     } else if summary.total > 0 || collected.letters > 0 {
         Outcome::Found
@@ -63,12 +69,27 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     })
 }
 
+/// Where the findings are, and how to see them there.
+fn kept(settings: &Settings) -> String {
+    let folder = settings.data.folder.display();
+    // With a stream set, `findings` looks into DynamoDB unless a folder is named.
+    let named = if settings.stream.name.is_some() { format!(" --data {folder}") } else { String::new() };
+    format!("the findings are kept in {folder}: see `dial findings list{named}`")
+}
+
 /// What came out of the reading threads.
 struct Collected {
     pile: Pile,
     letters: u64,
     unreadable: Vec<String>,
     progress: Arc<Progress>,
+}
+
+impl Collected {
+    /// Whether a signal ended the reading.
+    fn stopped(&self) -> bool {
+        self.progress.stop.load(Ordering::Relaxed)
+    }
 }
 
 /// Gathers findings of severity `least` and above, in `keep` too, until everything is read.
@@ -129,15 +150,23 @@ fn show(bar: &ProgressBar, progress: &Progress) {
     ));
 }
 
-/// The first Ctrl-C ends reading and goes on to the summary of what was read; the second ends the program.
-fn stop_on_ctrl_c(progress: Arc<Progress>) {
+/// The first Ctrl-C or SIGTERM ends reading and goes on to the summary of what was read; the second ends the program.
+fn stop_on_signal(progress: Arc<Progress>) -> Result<()> {
+    let fail = |error| Failure::outside("signals", error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
     tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
             if progress.stop.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
             }
         }
     });
+    Ok(())
 }
 
 /// Findings counted.
@@ -226,7 +255,7 @@ fn sentence(collected: &Collected, passed_over: u64, took: Duration, summary: &S
     if passed_over > 0 {
         text += &format!("; {} other files passed over", thousands(passed_over));
     }
-    if collected.progress.stop.load(Ordering::Relaxed) {
+    if collected.stopped() {
         text += "; stopped before the end";
     }
     text

@@ -72,6 +72,18 @@ impl Metrics {
         }
     }
 
+    /// That the environment variable with the token is not set; a file may be there only where workers run.
+    ///
+    /// # Errors
+    /// Names the variable.
+    pub(crate) fn check_variable(&self) -> Result<(), String> {
+        match (self.listen.as_str(), &self.token) {
+            ("off", _) => Ok(()),
+            (_, Some(token)) if token.starts_with("env:") => self.read_token().map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
     /// The token, from where it lies.
     ///
     /// # Errors

@@ -64,11 +64,16 @@ impl Folder {
 
     /// The same on a terminal; what the program says on standard error is then part of its output.
     pub(crate) fn run_on_terminal(&self, arguments: &str) -> Ended {
+        self.dial_on_terminal_of(180, arguments).run()
+    }
+
+    /// The same, to be run, on a terminal that says it has so many columns.
+    pub(crate) fn dial_on_terminal_of(&self, columns: u16, arguments: &str) -> Dial {
         let spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
-        let wide = "stty rows 50 cols 180 && exec \"$0\" \"$@\"";
+        let wide = format!("stty rows 50 cols {columns} && exec \"$0\" \"$@\"");
         let mut command = Command::new("python3");
-        command.args(["-c", spawn, "sh", "-c", wide, DIAL]).args(arguments.split_whitespace());
-        Dial::new(command, self).run()
+        command.args(["-c", spawn, "sh", "-c", &wide, DIAL]).args(arguments.split_whitespace());
+        Dial::new(command, self)
     }
 }
 
