@@ -20,9 +20,23 @@ pub(crate) enum Fault {
 
 type Scan<T> = Result<T, Fault>;
 
+/// Counts bytes that are looked at, for the tests: that the work is linear in the input is a promise, and a clock is no
+/// way to hold it. Nothing outside tests.
+#[inline(always)]
+pub(crate) fn looked_at(_bytes: usize) {
+    #[cfg(test)]
+    LOOKED_AT.set(LOOKED_AT.get() + _bytes);
+}
+
+#[cfg(test)]
+thread_local! {
+    pub(crate) static LOOKED_AT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Index of the first byte at or after `at` that is not JSON white space.
 pub(crate) fn skip_space(b: &[u8], mut at: usize) -> usize {
     while matches!(b.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+        looked_at(1);
         at += 1;
     }
     at
@@ -104,6 +118,7 @@ pub(crate) fn skip_member(b: &[u8], at: usize, outer: usize) -> Scan<usize> {
 pub(crate) fn walk(b: &[u8], mut at: usize, outer: usize, watch: &mut impl Watch) -> Scan<usize> {
     let mut open = Nesting::within(outer);
     loop {
+        looked_at(1);
         // A value is expected at `at`.
         let byte = *b.get(at).ok_or(Fault::Incomplete)?;
         match byte {
@@ -193,6 +208,7 @@ pub(crate) fn skip_colon(b: &[u8], at: usize) -> Scan<usize> {
 /// Index just behind the string that starts with the quote at `at`.
 pub(crate) fn skip_string(b: &[u8], at: usize) -> Scan<usize> {
     let mut i = at + 1;
+    let mut begin = at;
     loop {
         // Eight bytes at a time, as far as none of them ends a plain run of characters.
         while let Some(eight) = b.get(i..).and_then(|rest| rest.first_chunk::<8>()) {
@@ -203,6 +219,8 @@ pub(crate) fn skip_string(b: &[u8], at: usize) -> Scan<usize> {
             }
             i += 8;
         }
+        looked_at(i - begin);
+        begin = i;
         match b.get(i) {
             None => return Err(Fault::Incomplete),
             Some(b'"') => return Ok(i + 1),

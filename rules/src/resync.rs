@@ -184,9 +184,11 @@ impl Place {
         if before.ends_with(b"\n") {
             return Place::Line;
         }
+        let space = before.len() - before.trim_ascii_end().len();
         let before = before.trim_ascii_end();
         // The fault may lie between the key and its value.
         let name = before.iter().rposition(|byte| !matches!(byte, b'"' | b':' | b'}' | 0..=b' '));
+        json::looked_at(space + before.len() - name.unwrap_or(0));
         if name.is_some_and(|last| before[..=last].ends_with(b"detail")) {
             Place::Detail
         } else if before.ends_with(b":") {
