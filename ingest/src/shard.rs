@@ -204,7 +204,7 @@ impl ShardRun {
     }
 
     async fn take_in(&mut self, records: Vec<StreamRecord>, millis_behind_latest: Option<i64>) -> Result<(), Halt> {
-        let range = self.held.lease().hash_range;
+        let range = self.held.look(|lease| lease.hash_range);
         let checkpoint = self.checkpointer.checkpoint();
         let mut batches = batches(self.shard_id.clone(), range, records, millis_behind_latest, checkpoint).peekable();
         if batches.peek().is_none() {

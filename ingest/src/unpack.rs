@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::kpl::deaggregate;
-use crate::record::Batch;
+use crate::record::{Batch, Record};
 use crate::sequence::Position;
 use crate::stream::{HashRange, StreamRecord};
 
@@ -19,7 +19,11 @@ pub(crate) fn batches(
     checkpoint: Position,
 ) -> impl Iterator<Item = Batch> + Send {
     let user_records = records.into_iter().flat_map(move |record| deaggregate(&shard_id, record, range));
-    let mut wanted = user_records.filter(move |record| record.position() > checkpoint);
+    // As positions compare, without making one of every record.
+    let done = move |record: &Record| {
+        (&record.sequence_number, record.sub_sequence_number) <= (&checkpoint.sequence, checkpoint.sub_sequence)
+    };
+    let mut wanted = user_records.filter(move |record| !done(record));
     std::iter::from_fn(move || {
         let records: Vec<_> = wanted.by_ref().take(MOST_RECORDS).collect();
         (!records.is_empty()).then_some(Batch { records, millis_behind_latest })
