@@ -120,7 +120,6 @@ struct Aggregate {
     range: Option<HashRange>,
     fields: Fields,
     index: u64,
-    left_out: u64,
 }
 
 #[derive(Debug, Default)]
@@ -148,14 +147,6 @@ pub fn deaggregate(shard_id: &Arc<str>, record: StreamRecord, range: Option<Hash
         None => Left::Plain,
     };
     UserRecords { shard_id: shard_id.clone(), record, left }
-}
-
-impl UserRecords {
-    /// How many user records were left out so far.
-    #[must_use]
-    pub fn left_out(&self) -> u64 {
-        if let Left::Inside(aggregate) = &self.left { aggregate.left_out } else { 0 }
-    }
 }
 
 impl Iterator for UserRecords {
@@ -197,7 +188,7 @@ impl Aggregate {
         let tables = Tables::read(data, message.clone()).ok()?;
         tables.check_records(data, message.clone()).ok()?;
         let range = range.filter(|range| *range != HashRange { start: 0, end: u128::MAX });
-        Some(Self { tables, range, fields: Fields::of(message), index: 0, left_out: 0 })
+        Some(Self { tables, range, fields: Fields::of(message), index: 0 })
     }
 
     /// The next user record's index, partition key and bytes.
@@ -212,7 +203,6 @@ impl Aggregate {
             if let Some(range) = self.range {
                 let explicit = packed.hash_key.and_then(|index| self.tables.hash_keys.get(index).copied());
                 if !range.contains(explicit.unwrap_or_else(|| hash_key(key))) {
-                    self.left_out += 1;
                     continue;
                 }
             }
