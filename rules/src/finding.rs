@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::actor::{actor, source_ip};
 use crate::event::Millis;
+use crate::lineage::Lineage;
 use crate::ruleset::Match;
 use crate::severity::Severity;
 
@@ -57,6 +58,12 @@ pub struct Subject {
     pub source_ip: Option<String>,
     /// ATT&CK techniques of the rule, such as `T1098.001`.
     pub techniques: Vec<String>,
+    /// The caller's ARN, where the event has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_arn: Option<String>,
+    /// The credential and the persons that the event itself names.
+    #[serde(default, skip_serializing_if = "Lineage::is_empty")]
+    pub origin: Lineage,
 }
 
 /// A finding. Its JSON is one flat object.
@@ -110,6 +117,8 @@ impl Finding {
                 actor: actor(event),
                 source_ip: source_ip(event),
                 techniques: rule.techniques.clone(),
+                actor_arn: event.text_at(&["userIdentity", "arn"]).map(Into::into),
+                origin: Lineage::default(),
             },
             first_seen: event.time(),
             last_seen: event.time(),

@@ -34,6 +34,8 @@ prop_compose! {
                 actor: Some(format!("a{actor}")),
                 source_ip: None,
                 techniques: vec![],
+                actor_arn: None,
+                origin: Default::default(),
             },
             first_seen: list.first().unwrap().event_time,
             last_seen: list.last().unwrap().event_time,

@@ -4,8 +4,11 @@
 //! [`ruleset::RuleSet`] turns an event into matches, and each match into a [`finding::Finding`]. Nothing here reads a
 //! clock, a file or the environment.
 
+pub mod accounts;
 pub mod actor;
+pub mod addresses;
 pub mod check;
+pub mod context;
 pub mod coverage;
 pub mod dead_letter;
 pub mod decode;
@@ -20,6 +23,7 @@ mod frame;
 mod index;
 mod json;
 pub mod junit;
+pub mod lineage;
 mod members;
 mod named_fields;
 pub mod pack;

@@ -33,6 +33,8 @@ pub(crate) fn finding(id: &str, time: Millis, event_id: &str) -> Finding {
             actor: Some("alice".to_owned()),
             source_ip: None,
             techniques: vec!["T1098.001".to_owned()],
+            actor_arn: None,
+            origin: Default::default(),
         },
         first_seen: time,
         last_seen: time,
