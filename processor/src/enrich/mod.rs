@@ -1,8 +1,11 @@
 //! Context for findings: fetched beside the stream, cached, and named as missing when it cannot be had.
 
+mod budget;
 pub(crate) mod cached;
 mod circuit;
+mod http;
 pub(crate) mod meter;
+pub(crate) mod reputation;
 pub(crate) mod source;
 #[cfg(test)]
 pub(crate) mod twins;
