@@ -5,6 +5,7 @@ pub(crate) mod cached;
 mod circuit;
 mod http;
 pub(crate) mod meter;
+pub(crate) mod organizations;
 pub(crate) mod reputation;
 pub(crate) mod source;
 #[cfg(test)]
