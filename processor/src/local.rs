@@ -49,7 +49,7 @@ pub(crate) async fn run(
     let (news, arriving) = mpsc::unbounded_channel();
     let line = Line {
         rules,
-        findings: SqliteFindingStore::open(settings.findings_file()).await?,
+        findings: SqliteFindingStore::open(settings.data.findings_file()).await?,
         memory: stores::archive_folder(&settings.data.folder)?,
         objects: match wants(args, Role::Archive) {
             true => Some(stores::archive(settings).await?),

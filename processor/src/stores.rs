@@ -23,12 +23,12 @@ use crate::settings::Settings;
 pub(crate) async fn findings(settings: &Settings, folder: Option<&Path>) -> Result<Option<Arc<dyn FindingStore>>> {
     if folder.is_none() && settings.stream.name.is_some() {
         let client = aws_sdk_dynamodb::Client::new(&aws::config().await);
-        return Ok(Some(Arc::new(DynamoFindingStore::new(client, settings.findings_table()))));
+        return Ok(Some(Arc::new(DynamoFindingStore::new(client, settings.tables.findings()))));
     }
     if let Some(folder) = folder.filter(|folder| !folder.exists()) {
         return Err(Failure::Usage(format!("--data {}: there is no such folder", folder.display())));
     }
-    let file: PathBuf = folder.map_or_else(|| settings.findings_file(), |folder| folder.join("findings.db"));
+    let file: PathBuf = folder.map_or_else(|| settings.data.findings_file(), |folder| folder.join("findings.db"));
     if !file.exists() {
         return Ok(None);
     }

@@ -45,7 +45,7 @@ fn a_mistake_in_the_file_is_reported_with_file_and_line() {
         ("\n\n[straem]\nname = 'x'\n", 3, &["straem", "stream"]),
         ("[stream]\nname = 7\n", 2, &["name", "string"]),
         ("[stream]\nname = 'x\n", 2, &["string"]),
-        ("[stream\n", 1, &["["]),
+        ("[stream\n", 1, &["`]`"]),
         ("[worker]\n\nfailover_seconds = 'ten'\n", 3, &["failover_seconds"]),
         ("[worker]\nfailover_seconds = -1\n", 2, &["failover_seconds"]),
         ("[stream]\ninitial_position = 'newest'\n", 2, &["newest", "latest", "trim-horizon"]),
@@ -250,7 +250,7 @@ fn variables_with_wrong_values_are_reported_by_name() {
         ("DIAL_WORKER__FAILOVER_SECONDS", "-1", "worker.failover_seconds"),
         ("DIAL_ARCHIVE__RAW", "perhaps", "archive.raw"),
         ("DIAL_STREAM__INITIAL_POSITION", "newest", "newest"),
-        ("DIAL_RULES__PATHS", "rules", "rules.paths"),
+        ("DIAL_RULES__PATHS", "{a = 1}", "rules.paths"),
     ] {
         let ended = Folder::new().dial(["config", "check"]).env(key, value).run().expect(2, &["environment"]);
         assert!(ended.err.to_lowercase().replace("__", ".").contains(name), "{key}={value}: {}", ended.err);

@@ -58,8 +58,8 @@ impl RuleTest {
     pub fn parse(text: &str) -> Result<RuleTest, String> {
         let test: RuleTest = yaml_serde::from_str(text).map_err(|error| error.to_string())?;
         let cases = test.cases.iter().filter_map(|case| case.tables.as_ref());
-        if let Some((table, fault)) = cases.chain([&test.tables]).flat_map(Tables::faults).next() {
-            return Err(format!("under `tables`: `{table}`: {fault}"));
+        if let Some(fault) = cases.chain([&test.tables]).flat_map(Tables::faults).next() {
+            return Err(format!("under `tables`: `{}` {}", fault.path, fault.message));
         }
         if test.cases.is_empty() {
             return Err("it has no cases: a test without cases tests nothing".to_owned());

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Fault;
+
 /// Static knowledge that facts use. The default knows no accounts and no critical names, and carries lists that fit most
 /// organisations for the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,12 +43,14 @@ impl Default for Tables {
 }
 
 impl Tables {
-    /// What cannot be meant in these tables, with the name of the table; nothing when they are fine.
-    pub fn faults(&self) -> Vec<(&'static str, String)> {
+    /// What cannot be meant in these tables; nothing when they are fine.
+    pub fn faults(&self) -> Vec<Fault> {
         let accounts = [("own_accounts", &self.own_accounts), ("known_accounts", &self.known_accounts)];
         let wrong = accounts.into_iter().flat_map(|(name, ids)| {
             let odd = ids.iter().filter(|id| !is_account_id(id));
-            odd.map(move |id| (name, format!("{id:?} is no account id: write its 12 digits as a string")))
+            odd.map(move |id| {
+                Fault::new(name, format!("has {id:?}, which is no account id: write its 12 digits as a string"))
+            })
         });
         let lists = [
             ("critical_names", &self.critical_names),
@@ -54,8 +58,13 @@ impl Tables {
             ("unusual_instance_types", &self.unusual_instance_types),
             ("allowed_instance_types", &self.allowed_instance_types),
         ];
-        let empty = lists.into_iter().filter(|(_, names)| names.iter().any(|name| name.is_empty()));
-        wrong.chain(empty.map(|(name, _)| (name, "an empty name matches nothing: leave it out".to_owned()))).collect()
+        let empty = lists.into_iter().flat_map(|(name, names)| {
+            let empty = names.iter().enumerate().filter(|(_, name)| name.is_empty());
+            empty.map(move |(at, _)| {
+                Fault::new(format!("{name}[{at}]"), "is an empty name, which matches nothing: leave it out")
+            })
+        });
+        wrong.chain(empty).collect()
     }
 
     /// Whether the account is the organisation's or known, given the account that the event belongs to.
@@ -99,7 +108,8 @@ mod tests {
         };
         let faults = tables.faults();
         assert_eq!(faults.len(), 2, "{faults:?}");
-        assert!(faults[0].0 == "own_accounts" && faults[0].1.contains("1234") && faults[1].0 == "critical_names");
+        assert!(faults[0].path == "own_accounts" && faults[0].message.contains("1234"), "{faults:?}");
+        assert_eq!(faults[1].path, "critical_names[0]");
         assert!(Tables::default().faults().is_empty());
     }
 }

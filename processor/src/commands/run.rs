@@ -78,16 +78,16 @@ async fn follow_stream(
     let (news, arriving) = mpsc::unbounded_channel();
     let counts = Arc::new(Counts::default());
     let mut running = Vec::new();
-    let lease_table = |role| Arc::new(DynamoLeases::new(dynamodb.clone(), settings.leases_table(role)));
+    let lease_table = |role| Arc::new(DynamoLeases::new(dynamodb.clone(), settings.tables.leases(role)));
     if wants(args, RoleName::Detect) {
-        create_table(&dynamodb, &settings.findings_table()).await?;
-        let findings = Arc::new(DynamoFindingStore::new(dynamodb.clone(), settings.findings_table()));
+        create_table(&dynamodb, &settings.tables.findings()).await?;
+        let findings = Arc::new(DynamoFindingStore::new(dynamodb.clone(), settings.tables.findings()));
         let detect = Detect { rules, findings, counts: counts.clone(), news };
         running.push(Role {
             name: "detect",
             leases: lease_table("detect"),
             processors: Arc::new(detect),
-            read: settings.detect_read(),
+            read: settings.stream.detect_read(),
             pace: PollPace::EAGER,
         });
     } else {
@@ -133,13 +133,13 @@ pub(crate) fn wants(args: &Run, role: RoleName) -> bool {
 
 fn shift(args: &Run, settings: &Settings) -> Shift {
     Shift {
-        worker_id: settings.worker_id(),
+        worker_id: settings.worker.id(),
         failover: Duration::from_secs(settings.worker.failover_seconds),
         initial_position: match settings.stream.initial_position {
             Initial::TrimHorizon => InitialPosition::TrimHorizon,
             Initial::Latest => InitialPosition::Latest,
         },
-        prefetch: settings.prefetch(),
+        prefetch: settings.worker.prefetch(),
         sharing: true,
         stop_when_drained: args.until_drained,
     }

@@ -39,7 +39,7 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     stop_on_signal(scan.progress.clone())?;
 
     let keep = match args.save {
-        true => Some(SqliteFindingStore::open(settings.findings_file()).await?),
+        true => Some(SqliteFindingStore::open(settings.data.findings_file()).await?),
         false => None,
     };
     let progress = scan.progress.clone();

@@ -40,7 +40,9 @@ impl Listener {
     /// # Errors
     /// When the settings do not fit, or the port that was asked for cannot be had.
     pub(crate) async fn open(settings: &Metrics) -> Result<Option<Listener>> {
-        settings.check().map_err(|(key, wrong)| Failure::Usage(format!("`{key}` {wrong}")))?;
+        if let Some(fault) = settings.faults().into_iter().next() {
+            return Err(Failure::Usage(format!("`metrics.{}` {}", fault.path, fault.message)));
+        }
         let listen = settings.listen().map_err(Failure::Usage)?;
         let (address, required) = match listen {
             Listen::Off => return Ok(None),

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use dial_rules::fault::Fault;
 use serde::{Deserialize, Serialize};
 
 /// Where a worker listens unless told otherwise: the port that exporters of Prometheus' metrics commonly use.
@@ -54,22 +55,19 @@ impl Metrics {
         }
     }
 
-    /// The first key that cannot be used, and why.
-    pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
-        let listen = self.listen().map_err(|wrong| ("metrics.listen", wrong))?;
-        if let Some(token) = &self.token {
-            TokenPlace::parse(token).map_err(|wrong| ("metrics.token", wrong))?;
-        }
-        match listen {
-            Listen::At(address) if !address.ip().is_loopback() && self.token.is_none() => Err((
-                "metrics.listen",
-                format!(
-                    "is {address}, which other machines can reach: have them authenticate by setting `metrics.token` \
-                     to `env:NAME` or `file:PATH`, or listen on {DEFAULT_ADDRESS}"
-                ),
+    /// Which keys cannot be used, and why.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        let listen = self.listen();
+        let token = self.token.as_deref().map(TokenPlace::parse);
+        let open = match (&listen, &token) {
+            (Ok(Listen::At(address)), None) if !address.ip().is_loopback() => Some(format!(
+                "is {address}, which other machines can reach: have them authenticate by setting `metrics.token` to \
+                 `env:NAME` or `file:PATH`, or listen on {DEFAULT_ADDRESS}"
             )),
-            _ => Ok(()),
-        }
+            _ => None,
+        };
+        let wrong = [("listen", listen.err()), ("token", token.and_then(Result::err)), ("listen", open)];
+        wrong.into_iter().filter_map(|(key, wrong)| Some(Fault::new(key, wrong?))).collect()
     }
 
     /// That the environment variable with the token is not set; a file may be there only where workers run.
@@ -149,17 +147,18 @@ mod tests {
             ("9464", None, false),
             ("", None, false),
         ] {
-            assert_eq!(metrics(listen, token).check().is_ok(), fine, "{listen} {token:?}");
+            assert_eq!(metrics(listen, token).faults().is_empty(), fine, "{listen} {token:?}");
         }
     }
 
     #[test]
     fn a_token_is_named_by_its_place_and_never_repeated() {
-        let (key, error) = metrics("auto", Some("s3cr3t-of-mine")).check().unwrap_err();
-        assert_eq!(key, "metrics.token");
-        assert!(!error.contains("s3cr3t") && error.contains("env:NAME"), "{error}");
-        let (_, error) = metrics("auto", Some("env:DIAL_TOKEN")).check().unwrap_err();
-        assert!(error.contains("DIAL_TOKEN"), "{error}");
+        let faults = metrics("auto", Some("s3cr3t-of-mine")).faults();
+        let [Fault { path, message }] = faults.as_slice() else { panic!("{faults:?}") };
+        assert_eq!(path, "token");
+        assert!(!message.contains("s3cr3t") && message.contains("env:NAME"), "{message}");
+        let faults = metrics("auto", Some("env:DIAL_TOKEN")).faults();
+        assert!(faults[0].message.contains("DIAL_TOKEN"), "{faults:?}");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) async fn list(args: ShardsList, settings: &Settings, output: &Output)
     let rates = rates(&args, settings).await?;
     let mut roles = Vec::new();
     for role in names(&args.role) {
-        let table = settings.leases_table(role);
+        let table = settings.tables.leases(role);
         let leases = leases(&DynamoLeases::new(dynamodb.clone(), &table), role, &table).await?;
         let lags = if args.quick { BTreeMap::new() } else { lags(&client, &leases).await };
         roles.push(RoleLeases { role, leases, lags });

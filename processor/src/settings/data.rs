@@ -1,0 +1,26 @@
+//! `[data]`: what is kept on this machine.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// `[data]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Data {
+    /// The folder.
+    pub(crate) folder: PathBuf,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Data { folder: PathBuf::from("./dial-data") }
+    }
+}
+
+impl Data {
+    /// The local store of findings.
+    pub(crate) fn findings_file(&self) -> PathBuf {
+        self.folder.join("findings.db")
+    }
+}
