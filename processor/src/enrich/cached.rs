@@ -8,7 +8,7 @@ use moka::future::Cache;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::circuit::Circuit;
+use super::circuit::{Circuit, chance};
 use super::meter::{Meter, Reading};
 use super::source::{Fault, Loaded, Source};
 
@@ -330,13 +330,6 @@ impl<S: Source> Drop for Question<S> {
             self.land(Loaded::failed(Fault::Unavailable("the question was dropped".to_owned())));
         }
     }
-}
-
-/// From 0 to 1, different for every worker and time. It spreads load and decides nothing.
-fn chance() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    // 53 bits are what an f64 holds exactly.
-    (RandomState::new().hash_one(()) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[cfg(test)]

@@ -73,10 +73,22 @@ impl Circuit {
         self.open = Some((fault, until));
     }
 
+    /// How long until it may be asked again.
+    pub(crate) fn wait(&self, now: Instant) -> Duration {
+        self.open.as_ref().map_or(Duration::ZERO, |(_, until)| until.saturating_duration_since(now))
+    }
+
     /// Whether the source has failed and not answered since.
     pub(crate) fn is_open(&self) -> bool {
         self.open.is_some()
     }
+}
+
+/// From 0 to 1, different for every worker and time. It spreads load and decides nothing.
+pub(crate) fn chance() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    // 53 bits are what an f64 holds exactly.
+    (RandomState::new().hash_one(()) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[cfg(test)]

@@ -3,10 +3,14 @@
 mod budget;
 pub(crate) mod cached;
 mod circuit;
-mod http;
+mod fetched;
+pub(crate) mod http;
+pub(crate) mod live;
 pub(crate) mod meter;
 pub(crate) mod organizations;
+mod parts;
 pub(crate) mod reputation;
 pub(crate) mod source;
 #[cfg(test)]
 pub(crate) mod twins;
+mod watched_file;

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 
 pub(crate) use aws::AwsOrganization;
 pub(crate) use chart::{Chart, Member, Unit, merged};
-pub(crate) use kept::{Kept, KeptAccounts};
+pub(crate) use kept::{Kept, KeptAccounts, replace};
 
 use super::source::Fault;
 
