@@ -21,6 +21,7 @@ pub(crate) fn bounded(finding: Finding) -> Finding {
         region: optional(subject.region),
         actor: optional(subject.actor),
         source_ip: optional(subject.source_ip),
+        actor_arn: optional(subject.actor_arn),
         ..subject
     };
     let group: BTreeMap<String, String> = group.into_iter().map(|(k, v)| (shorten(k), shorten(v))).collect();

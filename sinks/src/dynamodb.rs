@@ -4,6 +4,7 @@
 //! again. Items are updated, never put, so attributes that others keep in them survive. See [`table`](create_table) for
 //! what an item holds.
 
+mod batch;
 mod keys;
 mod listing;
 mod table;
@@ -15,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::AttributeValue;
 use dial_rules::finding::Finding;
 use futures::StreamExt;
 
@@ -25,16 +26,14 @@ use crate::retry;
 use crate::row::{decode, encode, kind_text, severity_rank};
 use crate::store::{FindingStore, RecordOutcome, StoreError};
 
+pub(crate) use batch::{Item, batch_get};
 pub use table::create_table;
+pub(crate) use table::wait_until_active;
 
 /// Writes in flight at once, of one batch.
 const CONCURRENCY: usize = 16;
-/// DynamoDB's limit of keys in one BatchGetItem call.
-const BATCH: usize = 100;
 /// Largest finding as JSON: DynamoDB's limit of an item is 400 KB, the rest is for the other attributes.
 const LARGEST: usize = 350 * 1024;
-
-type Item = HashMap<String, AttributeValue>;
 
 /// Findings in a DynamoDB table.
 #[derive(Debug)]
@@ -68,33 +67,10 @@ impl DynamoFindingStore {
 
     /// The rows of these findings, as of now. One that is damaged is an error of its own, so that it stops no other.
     async fn read(&self, ids: &[String]) -> Result<HashMap<String, Result<Stored, StoreError>>, StoreError> {
-        let mut rows = HashMap::new();
-        for chunk in ids.chunks(BATCH) {
-            let mut keys: Vec<Item> = chunk.iter().map(|id| keys::key(id)).collect();
-            let mut attempt = 0;
-            while !keys.is_empty() {
-                let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-                let wanted = wanted.map_err(|e| StoreError::unavailable("ask for findings", e))?;
-                let call = self.client.batch_get_item().request_items(&self.table, wanted).send().await;
-                let answer = call.map_err(|e| self.failed("read", e))?;
-                let items = answer.responses.into_iter().flat_map(HashMap::into_values).flatten();
-                let before = rows.len();
-                for item in items {
-                    let (id, stored) = parse(&item);
-                    rows.insert(id, stored);
-                }
-                let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.table);
-                keys = left.map(|left| left.keys).unwrap_or_default();
-                // An answer holds 16 MB at most, so a part of it is progress; nothing at all means throttling.
-                attempt = if rows.len() > before { 0 } else { attempt + 1 };
-                if !keys.is_empty() && attempt > 0 {
-                    let action = format!("read DynamoDB table {}", self.table);
-                    let throttled = "the table is throttled; raise its capacity";
-                    self.pause(attempt, || StoreError::unavailable(action, throttled)).await?;
-                }
-            }
-        }
-        Ok(rows)
+        let keys = ids.iter().map(|id| keys::key(id)).collect();
+        let items = batch_get(&self.client, &self.table, keys).await;
+        let items = items.map_err(|e| StoreError::unavailable(format!("read DynamoDB table {}", self.table), e))?;
+        Ok(items.iter().map(parse).collect())
     }
 
     /// Waits before the next attempt, or fails when there were enough.
@@ -259,7 +235,7 @@ fn parse(item: &Item) -> (String, Result<Stored, StoreError>) {
 }
 
 /// One line on what went wrong, and what to do where that is known.
-fn explain<E, R>(error: SdkError<E, R>) -> String
+pub(crate) fn explain<E, R>(error: SdkError<E, R>) -> String
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,

@@ -25,31 +25,30 @@ pub struct FailureRates {
 pub struct FailingFindingStore {
     inner: Arc<dyn FindingStore>,
     rates: FailureRates,
-    state: Mutex<u64>,
+    chance: Chance,
     injected: AtomicU64,
 }
 
-enum Fate {
+/// What becomes of a call.
+pub(crate) enum Fate {
     Succeed,
     FailBefore,
     FailHalfway,
     FailAfter,
 }
 
-impl FailingFindingStore {
-    /// Lets calls to `inner` fail at these rates.
-    pub fn new(inner: Arc<dyn FindingStore>, rates: FailureRates, seed: u64) -> Self {
-        Self { inner, rates, state: Mutex::new(seed), injected: AtomicU64::new(0) }
-    }
+/// Chance that a seed decides.
+#[derive(Debug)]
+pub(crate) struct Chance(Mutex<u64>);
 
-    /// How many calls have been made to fail so far.
-    pub fn injected(&self) -> u64 {
-        self.injected.load(Ordering::Relaxed)
+impl Chance {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Mutex::new(seed))
     }
 
     /// A number from 0 up to 1, by the SplitMix64 generator.
-    fn chance(&self) -> f64 {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn next(&self) -> f64 {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = *state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -57,14 +56,27 @@ impl FailingFindingStore {
         f64::from(u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or(0)) / 4_294_967_296.0
     }
 
-    fn fate(&self) -> Fate {
-        let FailureRates { before, halfway, after } = self.rates;
-        match self.chance() {
+    /// What becomes of the next call.
+    pub(crate) fn fate(&self, rates: FailureRates) -> Fate {
+        let FailureRates { before, halfway, after } = rates;
+        match self.next() {
             x if x < before => Fate::FailBefore,
             x if x < before + halfway => Fate::FailHalfway,
             x if x < before + halfway + after => Fate::FailAfter,
             _ => Fate::Succeed,
         }
+    }
+}
+
+impl FailingFindingStore {
+    /// Lets calls to `inner` fail at these rates.
+    pub fn new(inner: Arc<dyn FindingStore>, rates: FailureRates, seed: u64) -> Self {
+        Self { inner, rates, chance: Chance::new(seed), injected: AtomicU64::new(0) }
+    }
+
+    /// How many calls have been made to fail so far.
+    pub fn injected(&self) -> u64 {
+        self.injected.load(Ordering::Relaxed)
     }
 
     fn failure(&self, when: &str) -> StoreError {
@@ -73,7 +85,7 @@ impl FailingFindingStore {
     }
 
     fn before_reading(&self) -> Result<(), StoreError> {
-        match self.fate() {
+        match self.chance.fate(self.rates) {
             Fate::FailBefore => Err(self.failure("before")),
             Fate::Succeed | Fate::FailHalfway | Fate::FailAfter => Ok(()),
         }
@@ -83,11 +95,11 @@ impl FailingFindingStore {
 #[async_trait]
 impl FindingStore for FailingFindingStore {
     async fn record(&self, mut updates: Vec<Finding>) -> Result<RecordOutcome, StoreError> {
-        match self.fate() {
+        match self.chance.fate(self.rates) {
             Fate::Succeed => self.inner.record(updates).await,
             Fate::FailBefore => Err(self.failure("before")),
             Fate::FailHalfway => {
-                updates.retain(|_| self.chance() < 0.5);
+                updates.retain(|_| self.chance.next() < 0.5);
                 self.inner.record(updates).await?;
                 Err(self.failure("halfway through"))
             }

@@ -4,10 +4,13 @@
 //! Three implementations keep the same promises: [`memory`] for tests and one-off scans, [`sqlite`] for a laptop,
 //! [`dynamodb`] for production. [`failing`] wraps any of them and injects failures.
 //!
+//! [`actors`] keeps who is behind temporary credentials, behind a port of its own.
+//!
 //! What a merge is, is decided in `dial-rules`; what an update means for a stored finding, how often a write is tried
 //! again and which findings a filter lets through is decided by pure functions here. The implementations only read and
 //! write.
 
+pub mod actors;
 mod bounds;
 pub mod dynamodb;
 pub mod failing;

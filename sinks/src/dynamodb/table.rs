@@ -40,11 +40,16 @@ pub async fn create_table(client: &Client, table: &str) -> Result<(), StoreError
         Err(SdkError::ServiceError(e)) if e.err().is_resource_in_use_exception() => {}
         Err(e) => return Err(failed(explain(e))),
     }
+    wait_until_active(client, table).await.map_err(failed)
+}
+
+/// Waits until a table and its indexes can be used; what is wrong if they cannot in time.
+pub(crate) async fn wait_until_active(client: &Client, table: &str) -> Result<(), String> {
     let deadline = Instant::now() + ACTIVE_WITHIN;
     let mut pause = Duration::from_millis(50);
     loop {
         let described = client.describe_table().table_name(table).send().await;
-        let table = described.map_err(|e| failed(explain(e)))?.table;
+        let table = described.map_err(explain)?.table;
         let ready = table.is_some_and(|table| {
             let indexes = table.global_secondary_indexes.unwrap_or_default();
             table.table_status == Some(TableStatus::Active)
@@ -54,7 +59,7 @@ pub async fn create_table(client: &Client, table: &str) -> Result<(), StoreError
             return Ok(());
         }
         if Instant::now() > deadline {
-            return Err(failed(format!("it is not ACTIVE after {} s", ACTIVE_WITHIN.as_secs())));
+            return Err(format!("it is not ACTIVE after {} s", ACTIVE_WITHIN.as_secs()));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));
