@@ -3,8 +3,10 @@
 mod budget;
 pub(crate) mod cached;
 mod circuit;
+pub(crate) mod enricher;
 mod fetched;
 pub(crate) mod http;
+mod lineage;
 pub(crate) mod live;
 pub(crate) mod meter;
 pub(crate) mod organizations;

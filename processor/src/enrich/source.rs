@@ -84,3 +84,21 @@ impl Fault {
         }
     }
 }
+
+#[async_trait]
+impl<S: Source + ?Sized> Source for std::sync::Arc<S> {
+    type Key = S::Key;
+    type Value = S::Value;
+
+    fn part(&self) -> &'static str {
+        (**self).part()
+    }
+
+    fn weight(&self, key: &S::Key, value: Option<&S::Value>) -> usize {
+        (**self).weight(key, value)
+    }
+
+    async fn load(&self, keys: Vec<S::Key>) -> Loaded<S::Key, S::Value> {
+        (**self).load(keys).await
+    }
+}
