@@ -120,7 +120,7 @@ impl Live {
     pub(crate) fn keep(self: &Arc<Self>, shutdown: &CancellationToken) {
         let spawn = |work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
             let shutdown = shutdown.clone();
-            tokio::spawn(async move { drop(shutdown.run_until_cancelled(work).await) });
+            tokio::spawn(async move { shutdown.run_until_cancelled(work).await });
         };
         let live = Arc::clone(self);
         spawn(Box::pin(async move { live.keep_files().await }));
@@ -152,8 +152,8 @@ impl Live {
     fn publish(&self) {
         let state = self.state();
         let mut tables = self.facts.clone();
-        // tables.accounts = merged(&self.named, &state.found);
-        // tables.addresses = state.addresses.clone();
+        tables.accounts = merged(&self.named, &state.found);
+        tables.addresses = state.addresses.clone();
         self.tables.send_replace(Arc::new(tables));
     }
 
