@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod demo;
 mod detector;
+mod enrich;
 mod failure;
 mod inputs;
 mod local;

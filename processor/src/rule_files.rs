@@ -78,10 +78,14 @@ fn not_text(file: String, error: &FromUtf8Error) -> Problem {
 /// Names every problem: a rule that cannot be loaded stops the start, because what it should find would go unnoticed.
 pub(crate) fn load(paths: &[PathBuf], tables: &Tables) -> Result<RuleSet> {
     let files = read(paths)?;
-    let Loaded { rules, problems, foreign } = files.load_with(tables);
+    let Loaded { rules, mut problems, foreign } = files.load_with(tables);
+    problems.extend(rules.unanswerable());
     if !problems.is_empty() {
         let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
         return Err(Failure::Usage(format!("rules cannot be loaded:\n  {}", list.join("\n  "))));
+    }
+    if let Some((table, fault)) = tables.unanswerable().first() {
+        return Err(Failure::Usage(format!("facts.{table}: {fault}")));
     }
     if rules.rules().is_empty() {
         return Err(Failure::Usage(format!(

@@ -6,6 +6,7 @@
 //! were it required by the struct, its absence would hide the section's other mistakes. Enums that are told apart by
 //! their content (`untagged`, `flatten`) lose their places: avoid them.
 
+mod addresses;
 mod archive;
 mod aws_name;
 mod data;
@@ -15,8 +16,11 @@ mod log;
 mod log_filter;
 mod metrics;
 mod mistake;
+mod organizations;
 mod reader;
+mod reputation;
 mod rules;
+mod secret_place;
 mod source;
 mod stream;
 mod syntax;
@@ -32,10 +36,13 @@ use serde::{Deserialize, Serialize};
 
 use self::reader::Reader;
 
+pub(crate) use self::addresses::{AddressList, Addresses, Origin};
 pub(crate) use self::archive::Archive;
 pub(crate) use self::data::Data;
 pub(crate) use self::log::Log;
 pub(crate) use self::metrics::{Listen, Metrics};
+pub(crate) use self::organizations::Organizations;
+pub(crate) use self::reputation::Reputation;
 pub(crate) use self::rules::Rules;
 pub(crate) use self::stream::{Initial, ReadBy, Stream};
 pub(crate) use self::tables::Tables;
@@ -56,6 +63,9 @@ pub(crate) struct Settings {
     pub(crate) rules: Rules,
     /// `[facts]`: what the organisation knows about itself and no event says.
     pub(crate) facts: FactTables,
+    pub(crate) addresses: Addresses,
+    pub(crate) organizations: Organizations,
+    pub(crate) reputation: Reputation,
     pub(crate) metrics: Metrics,
     pub(crate) log: Log,
     /// Where each key was set.
@@ -91,6 +101,9 @@ impl Settings {
             ("tables", self.tables.faults()),
             ("archive", self.archive.faults()),
             ("facts", self.facts.faults()),
+            ("addresses", self.addresses.faults()),
+            ("organizations", self.organizations.faults()),
+            ("reputation", self.reputation.faults()),
             ("metrics", self.metrics.faults()),
             ("log", self.log.faults()),
         ])

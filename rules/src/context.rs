@@ -22,6 +22,9 @@ pub struct Context {
     /// Everybody who is behind the credential, itself among them.
     #[serde(skip_serializing_if = "Lineage::is_empty")]
     pub lineage: Lineage,
+    /// What the credentials on the way to the caller's were sessions of, as ARNs, the person's first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<String>,
     /// What could not be found out this time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Missing>,

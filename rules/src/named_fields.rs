@@ -48,5 +48,8 @@ pub(crate) fn fault(rule: &SigmaRule) -> Option<String> {
         of(rule).into_iter().filter(|name| is_fact(name) && facts::find(name).is_none()).collect();
     unknown.sort();
     let name = unknown.first()?;
+    if let Some(why) = facts::sources::refused(&name.to_ascii_lowercase()) {
+        return Some(format!("`{name}` cannot stand in a condition: {why}"));
+    }
     Some(format!("there is no field `{name}`: did you mean `{}`? See `dial rules fields`", facts::nearest(name)))
 }

@@ -43,6 +43,9 @@ pub struct Rule {
     pub references: Vec<String>,
     /// What to do first: `dial.remediation`.
     pub remediation: Option<String>,
+    /// `dial.optional`: facts that the rule can do without. Where no table in force has them it finds less or nothing,
+    /// instead of stopping the start.
+    pub optional: Vec<String>,
     /// The file it came from, as it was named to the loader.
     pub file: String,
     /// The line of that file on which its document begins, from 1.
@@ -62,6 +65,8 @@ pub struct Rule {
 #[serde(deny_unknown_fields)]
 struct Own {
     remediation: Option<String>,
+    #[serde(default)]
+    optional: Vec<String>,
 }
 
 impl Rule {
@@ -85,6 +90,12 @@ impl Rule {
             Some(value) => yaml_serde::from_value(value.clone()).map_err(|error| format!("under `dial`: {error}"))?,
             None => Own::default(),
         };
+        if let Some(fact) = idle_fact(&own.optional, parsed) {
+            return Err(format!(
+                "under `dial`: `optional` names `{fact}`, which no condition asks for: name facts of the conditions, or \
+                 leave it out"
+            ));
+        }
         let (techniques, tactics) = attack(&parsed.tags);
         Ok(Rule {
             id: parsed.id.clone().unwrap_or_else(|| untitled_id(&parsed.title)),
@@ -100,6 +111,7 @@ impl Rule {
             false_positives: parsed.falsepositives.clone(),
             references: parsed.references.clone(),
             remediation: own.remediation,
+            optional: own.optional,
             file: file.to_owned(),
             line,
             service: parsed.logsource.service.clone(),
@@ -139,6 +151,12 @@ impl Rule {
             .iter()
             .any(|condition| rsigma_eval::compiler::eval_condition(condition, &self.detections, event, &mut selections))
     }
+}
+
+/// The first of these facts that the rule does not ask for.
+fn idle_fact<'f>(facts: &'f [String], parsed: &SigmaRule) -> Option<&'f String> {
+    let named = crate::named_fields::of(parsed);
+    facts.iter().find(|fact| !named.contains(fact))
 }
 
 fn status(status: Status) -> String {

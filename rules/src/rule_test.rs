@@ -1,8 +1,12 @@
 //! Tests of rules: files `NAME.test.yml` beside the rules, with events and the findings expected of them.
 
-use serde::Deserialize;
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
+use crate::accounts::Accounts;
+use crate::addresses::{Addresses, Entry};
 use crate::decode::{Decoded, Decoder};
 use crate::event::rfc3339;
 use crate::patterns::{Forwarding, Patterns, envelope};
@@ -16,7 +20,7 @@ pub struct RuleTest {
     /// The id of the rule that is tested.
     pub rule: String,
     /// What facts know in all cases; the default tables unless told otherwise.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "written_out")]
     pub tables: Tables,
     /// Its cases.
     pub cases: Vec<Case>,
@@ -32,9 +36,83 @@ pub struct Case {
     /// findings. What every record has is filled in where it is missing.
     pub events: Vec<Map<String, Value>>,
     /// What facts know in this case, instead of the file's tables.
+    #[serde(default, deserialize_with = "perhaps_written_out")]
     pub tables: Option<Tables>,
     /// Numbers, from 1, of the events that the rule must match; it must match no other.
     pub expect: Vec<usize>,
+}
+
+/// [`Tables`] as tests write them: what `[facts]` has, `accounts` and `addresses`, all in one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenOut {
+    own_accounts: BTreeSet<String>,
+    known_accounts: BTreeSet<String>,
+    critical_names: Vec<String>,
+    admin_groups: Vec<String>,
+    unusual_instance_types: Vec<String>,
+    allowed_instance_types: Vec<String>,
+    critical_accounts: Vec<String>,
+    known_countries: BTreeSet<String>,
+    known_networks: BTreeSet<u32>,
+    known_lists: BTreeSet<String>,
+    used_regions: BTreeSet<String>,
+    accounts: Accounts,
+    addresses: Option<Vec<Entry>>,
+}
+
+impl Default for WrittenOut {
+    fn default() -> WrittenOut {
+        let of = Tables::default();
+        WrittenOut {
+            own_accounts: of.own_accounts,
+            known_accounts: of.known_accounts,
+            critical_names: of.critical_names,
+            admin_groups: of.admin_groups,
+            unusual_instance_types: of.unusual_instance_types,
+            allowed_instance_types: of.allowed_instance_types,
+            critical_accounts: of.critical_accounts,
+            known_countries: of.known_countries,
+            known_networks: of.known_networks,
+            known_lists: of.known_lists,
+            used_regions: of.used_regions,
+            accounts: of.accounts,
+            addresses: None,
+        }
+    }
+}
+
+/// Reads [`Tables`] with their accounts and addresses, which the settings keep elsewhere: `accounts: {ID: {name: …}}`,
+/// `addresses: [{network: …, country: …}]`.
+///
+/// # Errors
+/// Those of the deserializer, and entries of addresses that cannot be meant.
+pub fn written_out<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tables, D::Error> {
+    let of = WrittenOut::deserialize(deserializer)?;
+    let addresses = match of.addresses {
+        None => Addresses::default(),
+        Some(entries) => Addresses::literal(entries)
+            .map_err(|fault| serde::de::Error::custom(format!("under `addresses`: {fault}")))?,
+    };
+    Ok(Tables {
+        own_accounts: of.own_accounts,
+        known_accounts: of.known_accounts,
+        critical_names: of.critical_names,
+        admin_groups: of.admin_groups,
+        unusual_instance_types: of.unusual_instance_types,
+        allowed_instance_types: of.allowed_instance_types,
+        critical_accounts: of.critical_accounts,
+        known_countries: of.known_countries,
+        known_networks: of.known_networks,
+        known_lists: of.known_lists,
+        used_regions: of.used_regions,
+        accounts: of.accounts,
+        addresses,
+    })
+}
+
+fn perhaps_written_out<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tables>, D::Error> {
+    written_out(deserializer).map(Some)
 }
 
 /// How a case ended.
@@ -60,6 +138,10 @@ impl RuleTest {
         let cases = test.cases.iter().filter_map(|case| case.tables.as_ref());
         if let Some(fault) = cases.chain([&test.tables]).flat_map(Tables::faults).next() {
             return Err(format!("under `tables`: `{}` {}", fault.path, fault.message));
+        }
+        let cases = test.cases.iter().filter_map(|case| case.tables.as_ref());
+        if let Some((table, fault)) = cases.chain([&test.tables]).flat_map(Tables::unanswerable).next() {
+            return Err(format!("under `tables`: `{table}`: {fault}"));
         }
         if test.cases.is_empty() {
             return Err("it has no cases: a test without cases tests nothing".to_owned());

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::event::{Event, EventKind};
+use crate::facts::Unanswered;
+use crate::facts::sources::unanswered;
 use crate::fields::Fields;
 use crate::index::{Index, Need};
 use crate::rule::Rule;
@@ -93,6 +95,32 @@ impl RuleSet {
     /// The tables that facts use.
     pub fn tables(&self) -> &Tables {
         &self.tables
+    }
+
+    /// Rules that ask what no table in force can answer, each with the setting to write. A rule set with such rules must not
+    /// be put to work: they would be silent where somebody relies on them. Rules that say so themselves
+    /// ([`Rule::optional`]) are let pass: see [`RuleSet::wanting`].
+    pub fn unanswerable(&self) -> Vec<Problem> {
+        let of_rule = |rule: &Arc<Rule>| {
+            let fatal = unanswered(rule, &self.tables).into_iter().filter(|one| !rule.optional.contains(&one.fact));
+            let problem = |one: Unanswered| Problem {
+                file: rule.file.clone(),
+                line: rule.line,
+                message: format!("{:?} asks for what nobody knows: {}", rule.title, one.message),
+            };
+            fatal.map(problem).collect::<Vec<_>>()
+        };
+        self.rules.iter().flat_map(of_rule).collect()
+    }
+
+    /// Rules that find less, or nothing, for want of tables, and say themselves that they may.
+    pub fn wanting(&self) -> Vec<(Arc<Rule>, Vec<Unanswered>)> {
+        let of_rule = |rule: &Arc<Rule>| {
+            let mut wants = unanswered(rule, &self.tables);
+            wants.retain(|one| rule.optional.contains(&one.fact));
+            (!wants.is_empty()).then(|| (Arc::clone(rule), wants))
+        };
+        self.rules.iter().filter_map(of_rule).collect()
     }
 
     /// The rule with this id.

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::accounts::Accounts;
+use crate::addresses::{Addresses, Part, is_country, wrong_country};
 use crate::fault::Fault;
 
 /// Static knowledge that facts use. The default knows no accounts and no critical names, and carries lists that fit most
@@ -25,6 +27,24 @@ pub struct Tables {
     pub unusual_instance_types: Vec<String>,
     /// EC2 instance types that are fine whatever `unusual_instance_types` says, with wildcards.
     pub allowed_instance_types: Vec<String>,
+    /// Accounts in which nothing is routine: ids, names, environments or paths of organizational units, with wildcards, in
+    /// whatever case.
+    pub critical_accounts: Vec<String>,
+    /// Countries from which people and machines are expected to call: ISO 3166-1 alpha-2.
+    pub known_countries: BTreeSet<String>,
+    /// Networks from which they are expected to call, by the numbers of their autonomous systems.
+    pub known_networks: BTreeSet<u32>,
+    /// Those of the organisation's lists of addresses from which they are expected to call, by name.
+    pub known_lists: BTreeSet<String>,
+    /// Regions that the organisation works in.
+    pub used_regions: BTreeSet<String>,
+    /// What the organisation's accounts are called, and where they belong. They are its own, as if `own_accounts` listed
+    /// them. Not a part of the `[facts]` settings: they have sources of their own.
+    #[serde(skip)]
+    pub accounts: Accounts,
+    /// The tables of addresses. Not a part of the `[facts]` settings either.
+    #[serde(skip)]
+    pub addresses: Addresses,
 }
 
 impl Default for Tables {
@@ -38,6 +58,13 @@ impl Default for Tables {
             // Graphics and learning accelerators (p, g, gr), and memory by the terabyte (x, u).
             unusual_instance_types: list(&["p?*.*", "g?*.*", "x?*.*", "u?*.*"]),
             allowed_instance_types: Vec::new(),
+            critical_accounts: Vec::new(),
+            known_countries: BTreeSet::new(),
+            known_networks: BTreeSet::new(),
+            known_lists: BTreeSet::new(),
+            used_regions: BTreeSet::new(),
+            accounts: Accounts::new(),
+            addresses: Addresses::default(),
         }
     }
 }
@@ -52,7 +79,18 @@ impl Tables {
                 Fault::new(name, format!("has {id:?}, which is no account id: write its 12 digits as a string"))
             })
         });
+        let named = self.accounts.keys().filter(|id| !is_account_id(id));
+        let named = named.map(|id| {
+            Fault::new("accounts", format!("has {id:?}, which is no account id: write its 12 digits as a string"))
+        });
+        let countries = self.known_countries.iter().filter(|code| !is_country(code));
+        let countries = countries.map(|code| Fault::new("known_countries", wrong_country(code)));
+        let regions = self.used_regions.iter().filter(|region| !is_region(region));
+        let regions = regions
+            .map(|region| Fault::new("used_regions", format!("has {region:?}, which is no region: write such as eu-west-1")));
+        let wrong = wrong.chain(named).chain(countries).chain(regions);
         let lists = [
+            ("critical_accounts", &self.critical_accounts),
             ("critical_names", &self.critical_names),
             ("admin_groups", &self.admin_groups),
             ("unusual_instance_types", &self.unusual_instance_types),
@@ -67,9 +105,30 @@ impl Tables {
         wrong.chain(empty).collect()
     }
 
+    /// What these tables name and others do not have, with the name of the table: known places that no table of addresses
+    /// in force can tell.
+    pub fn unanswerable(&self) -> Vec<(&'static str, String)> {
+        let names = self.addresses.list_names();
+        let missing = self.known_lists.iter().filter(|list| !names.contains(list.as_str()));
+        let mut faults: Vec<_> =
+            missing.map(|list| ("known_lists", crate::facts::sources::no_list(list, &self.addresses))).collect();
+        if !self.known_networks.is_empty() && !self.addresses.answers(Part::Asn) {
+            let message =
+                "no table tells the networks of addresses: set `addresses.asn` to a database of autonomous systems";
+            faults.push(("known_networks", message.to_owned()));
+        }
+        faults
+    }
+
+    /// Whether any place is named from which calls are expected.
+    pub(crate) fn knows_places(&self) -> bool {
+        !(self.known_countries.is_empty() && self.known_networks.is_empty() && self.known_lists.is_empty())
+    }
+
     /// Whether the account is the organisation's or known, given the account that the event belongs to.
     pub(crate) fn is_known(&self, account: &str, own: Option<&str>) -> bool {
-        own == Some(account) || self.own_accounts.contains(account) || self.known_accounts.contains(account)
+        let listed = || self.own_accounts.contains(account) || self.known_accounts.contains(account);
+        own == Some(account) || listed() || self.accounts.contains_key(account)
     }
 
     /// Whether one of the patterns matches the name, in whatever case.
@@ -82,6 +141,21 @@ impl Tables {
 /// Whether it is 12 digits.
 pub(crate) fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether it has the form of a region's name, such as `eu-west-1`, `us-gov-east-1` or `mx-central-1`.
+fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    match parts.split_last() {
+        Some((number, words)) => {
+            (2..=4).contains(&words.len())
+                && words.iter().all(is_word)
+                && number.parse::<u8>().is_ok()
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        None => false,
+    }
 }
 
 #[cfg(test)]
@@ -111,5 +185,41 @@ mod tests {
         assert!(faults[0].path == "own_accounts" && faults[0].message.contains("1234"), "{faults:?}");
         assert_eq!(faults[1].path, "critical_names[0]");
         assert!(Tables::default().faults().is_empty());
+        let tables = Tables {
+            accounts: [("123".to_owned(), crate::accounts::Account::default())].into(),
+            known_countries: ["DE".to_owned(), "de".to_owned(), "Germany".to_owned()].into(),
+            used_regions: ["eu-west-1", "us-gov-east-1", "eu-west", "eu-west-1a", "EU-WEST-1", "-1"]
+                .map(str::to_owned)
+                .into(),
+            ..Tables::default()
+        };
+        let faults: Vec<_> = tables.faults().into_iter().map(|fault| fault.path).collect();
+        assert_eq!(faults.iter().filter(|table| **table == "used_regions").count(), 4, "{faults:?}");
+        assert_eq!(faults.iter().filter(|table| **table == "known_countries").count(), 2);
+        assert_eq!(faults.iter().filter(|table| **table == "accounts").count(), 1);
+    }
+
+    #[test]
+    fn known_places_need_tables() {
+        let named = Tables {
+            known_lists: ["ofices".to_owned()].into(),
+            known_networks: [64496].into(),
+            known_countries: ["DE".to_owned()].into(),
+            ..Tables::default()
+        };
+        let faults = named.unanswerable();
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults[0].1.contains("ofices") && faults[1].1.contains("addresses.asn"), "{faults:?}");
+        let entry = crate::addresses::Entry {
+            network: "198.51.100.0/24".to_owned(),
+            asn: Some(64496),
+            lists: ["offices".to_owned()].into(),
+            ..Default::default()
+        };
+        let addresses = Addresses::literal(vec![entry]).unwrap_or_default();
+        let faults = Tables { addresses: addresses.clone(), ..named.clone() }.unanswerable();
+        assert!(faults.len() == 1 && faults[0].1.contains("did you mean \"offices\""), "{faults:?}");
+        let fine = Tables { addresses, known_lists: ["offices".to_owned()].into(), ..named };
+        assert!(fine.unanswerable().is_empty());
     }
 }

@@ -1,11 +1,11 @@
 //! `[metrics]`: where a worker tells what it does, and to whom.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use dial_rules::fault::Fault;
 use serde::{Deserialize, Serialize};
+
+use super::secret_place::SecretPlace;
 
 /// Where a worker listens unless told otherwise: the port that exporters of Prometheus' metrics commonly use.
 pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:9464";
@@ -58,7 +58,7 @@ impl Metrics {
     /// Which keys cannot be used, and why.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         let listen = self.listen();
-        let token = self.token.as_deref().map(TokenPlace::parse);
+        let token = self.token.as_deref().map(|text| SecretPlace::parse(text, "token"));
         let open = match (&listen, &token) {
             (Ok(Listen::At(address)), None) if !address.ip().is_loopback() => Some(format!(
                 "is {address}, which other machines can reach: have them authenticate by setting `metrics.token` to \
@@ -88,44 +88,15 @@ impl Metrics {
     /// Says which place holds none. Never says what a place holds.
     pub(crate) fn read_token(&self) -> Result<Option<String>, String> {
         let Some(place) = &self.token else { return Ok(None) };
-        let text = match TokenPlace::parse(place).map_err(|wrong| format!("`metrics.token` {wrong}"))? {
-            TokenPlace::Variable(name) => std::env::var(&name)
-                .map_err(|_| format!("`metrics.token` names the environment variable {name}, which is not set"))?,
-            TokenPlace::File(path) => fs::read_to_string(&path).map_err(|error| {
-                format!("`metrics.token` names the file {}, which cannot be read: {error}", path.display())
-            })?,
-        };
-        match text.trim() {
-            "" => Err(format!("`metrics.token` names {place}, where there is nothing: put a long random token there")),
-            token => Ok(Some(token.to_owned())),
-        }
-    }
-}
-
-/// Where a token lies.
-#[derive(Debug, PartialEq, Eq)]
-enum TokenPlace {
-    Variable(String),
-    File(PathBuf),
-}
-
-impl TokenPlace {
-    fn parse(text: &str) -> Result<TokenPlace, String> {
-        match text.split_once(':') {
-            // Variables of that prefix are settings, and an unknown setting is a mistake.
-            Some(("env", name)) if name.starts_with("DIAL_") => Err(format!(
-                "names the variable {name}, but those that begin with DIAL_ are settings: use another name"
-            )),
-            Some(("env", name)) if !name.is_empty() => Ok(TokenPlace::Variable(name.to_owned())),
-            Some(("file", path)) if !path.is_empty() => Ok(TokenPlace::File(PathBuf::from(path))),
-            // It may be the token itself, which is not repeated.
-            _ => Err("is no place of a token: write `env:NAME` or `file:PATH`, and the token there".to_owned()),
-        }
+        let token = SecretPlace::parse(place, "token").and_then(|place| place.read());
+        token.map(Some).map_err(|wrong| format!("`metrics.token` {wrong}"))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn metrics(listen: &str, token: Option<&str>) -> Metrics {

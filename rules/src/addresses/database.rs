@@ -145,7 +145,7 @@ impl<'de> Visitor<'de> for RecordVisitor {
 
 /// A name that is an ISO 3166-1 code of two letters; databases of names alone say no country.
 fn country(name: Name<'_>) -> Option<&str> {
-    name.0.filter(|code| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase()))
+    name.0.filter(|code| super::is_country(code))
 }
 
 /// A text, or what a nested object says instead: its `iso_code`, or its name in English.

@@ -31,6 +31,7 @@ use std::sync::{Arc, LazyLock};
 use crate::event::Millis;
 
 pub use literal::Entry;
+pub(crate) use literal::{is_country, wrong_country};
 
 /// The tables of addresses in force. Cloning is cheap, and clones are equal.
 #[derive(Clone)]

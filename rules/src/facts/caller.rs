@@ -15,6 +15,7 @@ pub(crate) struct Caller {
     pub(crate) account: Option<String>,
     pub(crate) outside: Option<bool>,
     pub(crate) aws_service: Option<bool>,
+    pub(crate) person: Option<bool>,
     pub(crate) role: Option<String>,
     pub(crate) session: Option<String>,
     pub(crate) user: Option<String>,
@@ -47,6 +48,7 @@ impl Caller {
             caller.federated = Some(is_federated(facts, identity, &caller));
         }
         caller.console = Some(is_console(facts, identity, &event_type));
+        caller.person = Some(is_person(&caller));
         caller
     }
 
@@ -111,6 +113,16 @@ fn is_federated(facts: &Facts<'_>, identity: Node<'_>, caller: &Caller) -> bool 
         || caller.role.as_deref().is_some_and(|role| role.starts_with("AWSReservedSSO_"))
         || signs_in
         || by_type
+}
+
+/// Users, root, whoever comes from elsewhere, the console, roles of Identity Center and of the organisation's
+/// administrators, and sessions that carry somebody's address. What is left are services and the roles of machines.
+fn is_person(caller: &Caller) -> bool {
+    let role = caller.role.as_deref().unwrap_or_default().to_lowercase();
+    matches!(caller.kind, Some("account" | "federated" | "root" | "unknown" | "user"))
+        || caller.console == Some(true)
+        || ["awsreservedsso_", "organizationaccountaccessrole"].iter().any(|start| role.starts_with(start))
+        || caller.session.as_deref().is_some_and(|session| session.contains('@'))
 }
 
 fn is_console(facts: &Facts<'_>, identity: Node<'_>, event_type: &str) -> bool {

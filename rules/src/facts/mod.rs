@@ -26,17 +26,20 @@ mod log_delivery;
 mod node;
 mod page;
 mod paths;
+mod place;
 mod policy;
 mod principal;
 mod route;
 mod security_group;
 mod sharing;
+pub(crate) mod sources;
 mod table;
 mod target;
 mod value;
 
 use std::cell::OnceCell;
 
+use crate::addresses::Part;
 use crate::event::{Event, EventKind, Key};
 use crate::tables::Tables;
 
@@ -46,11 +49,13 @@ use self::iam::Iam;
 use self::instance::Instance;
 use self::judgement::Judgement;
 use self::node::Node;
+use self::place::{Home, Place};
 use self::security_group::SecurityGroup;
 use self::sharing::Share;
 use self::target::Target;
 
 pub use self::page::markdown;
+pub use self::sources::Unanswered;
 pub(crate) use self::table::distance;
 pub use self::table::{Fact, FactType, all, find, nearest};
 pub use self::value::Value;
@@ -64,6 +69,8 @@ pub struct Facts<'e> {
     event: &'e Event,
     tables: &'e Tables,
     caller: OnceCell<Box<Caller>>,
+    place: OnceCell<Option<Box<Place>>>,
+    home: OnceCell<Box<Home>>,
     policy: OnceCell<Option<Box<Judgement>>>,
     acl: OnceCell<Option<Box<Acl>>>,
     security_group: OnceCell<Option<Box<SecurityGroup>>>,
@@ -83,6 +90,8 @@ impl<'e> Facts<'e> {
             event,
             tables,
             caller: OnceCell::new(),
+            place: OnceCell::new(),
+            home: OnceCell::new(),
             policy: OnceCell::new(),
             acl: OnceCell::new(),
             security_group: OnceCell::new(),
@@ -142,6 +151,24 @@ impl<'e> Facts<'e> {
 
     fn caller(&self) -> &Caller {
         self.caller.get_or_init(|| Box::new(Caller::of(self)))
+    }
+
+    fn place(&self) -> Option<&Place> {
+        self.place.get_or_init(|| Place::of(self).map(Box::new)).as_deref()
+    }
+
+    /// Of the address, where tables answer for this part: without them nothing is looked up.
+    fn place_with(&self, part: Part) -> Option<&Place> {
+        self.tables.addresses.answers(part).then(|| self.place()).flatten()
+    }
+
+    /// Whether calls are expected from the address; nothing is looked up where no places are known.
+    fn known_place(&self) -> Option<bool> {
+        self.tables.knows_places().then(|| self.place()).flatten()?.known
+    }
+
+    fn home(&self) -> &Home {
+        self.home.get_or_init(|| Box::new(Home::of(self)))
     }
 
     fn policy(&self) -> Option<&Judgement> {

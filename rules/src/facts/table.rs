@@ -1,6 +1,8 @@
 //! The one table of facts: names, types, meanings, examples, and how each is read. `dial rules fields` prints it, and
 //! docs/FACTS.md is generated from it.
 
+use crate::addresses::Part;
+
 use super::Facts;
 use super::value::Value;
 
@@ -80,6 +82,7 @@ pub(crate) fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+const ACCOUNT: &str = "the table of accounts says so of the event's account";
 const ANY: &str = "every event that names a caller";
 const CLOUDTRAIL: &str = "CloudTrail events";
 const DOCUMENT: &str = "the call carries a policy document";
@@ -92,6 +95,46 @@ const IAM_USER: &str = "calls of IAM about a user's keys, password, MFA devices,
 const INSTANCE: &str = "RunInstances and other calls that choose instance types";
 
 const FACTS: &[Fact] = &[
+    Fact {
+        name: "dial.account.critical",
+        kind: FactType::Flag,
+        about: "the account is listed among the critical accounts, by its id, name, environment or path of organizational units",
+        present: "the tables list critical accounts",
+        example: "true",
+        read: |facts| facts.home().critical.map(Value::Flag),
+    },
+    Fact {
+        name: "dial.account.environment",
+        kind: FactType::Text,
+        about: "what the account is for",
+        present: ACCOUNT,
+        example: r#""production""#,
+        read: |facts| facts.home().account.environment.as_deref().map(Value::text),
+    },
+    Fact {
+        name: "dial.account.name",
+        kind: FactType::Text,
+        about: "the account's name",
+        present: ACCOUNT,
+        example: r#""payments""#,
+        read: |facts| facts.home().account.name.as_deref().map(Value::text),
+    },
+    Fact {
+        name: "dial.account.ou",
+        kind: FactType::Text,
+        about: "the path of organizational units that the account lies in, from the root",
+        present: ACCOUNT,
+        example: r#""/Workloads/Production""#,
+        read: |facts| facts.home().account.ou.as_deref().map(Value::text),
+    },
+    Fact {
+        name: "dial.account.tags",
+        kind: FactType::Texts,
+        about: "the account's tags, each as key=value",
+        present: ACCOUNT,
+        example: r#"["team=payments"]"#,
+        read: |facts| Value::texts(&facts.home().tags),
+    },
     Fact {
         name: "dial.acl.grants",
         kind: FactType::Texts,
@@ -155,6 +198,14 @@ const FACTS: &[Fact] = &[
         present: "the caller's account is known",
         example: "true",
         read: |facts| facts.caller().outside.map(Value::Flag),
+    },
+    Fact {
+        name: "dial.caller.person",
+        kind: FactType::Flag,
+        about: "a person made the call: a user, root, somebody from elsewhere, anybody in the console, through Identity Center or the organisation's administrator role, or in a session named after an address of mail",
+        present: CLOUDTRAIL,
+        example: "true",
+        read: |facts| facts.caller().person.map(Value::Flag),
     },
     Fact {
         name: "dial.caller.role",
@@ -235,6 +286,94 @@ const FACTS: &[Fact] = &[
         present: INSTANCE,
         example: "true",
         read: |facts| facts.instance().unusual.map(Value::Flag),
+    },
+    Fact {
+        name: "dial.ip.asn",
+        kind: FactType::Integer,
+        about: "the number of the address's autonomous system",
+        present: "a database of them is in force and has the address",
+        example: "64496",
+        read: |facts| facts.place_with(Part::Asn)?.address.asn.map(|asn| Value::Integer(asn.into())),
+    },
+    Fact {
+        name: "dial.ip.aws",
+        kind: FactType::Flag,
+        about: "the address is in one of the ranges that AWS publishes",
+        present: "AWS's ranges are in force and the address is public",
+        example: "false",
+        read: |facts| facts.place_with(Part::Aws)?.aws.map(Value::Flag),
+    },
+    Fact {
+        name: "dial.ip.aws_region",
+        kind: FactType::Text,
+        about: "the region of that range",
+        present: "dial.ip.aws is true",
+        example: r#""eu-west-1""#,
+        read: |facts| facts.place_with(Part::Aws)?.address.aws_region.as_deref().map(Value::text),
+    },
+    Fact {
+        name: "dial.ip.aws_service",
+        kind: FactType::Text,
+        about: "the most specific service of that range",
+        present: "dial.ip.aws is true",
+        example: r#""EC2""#,
+        read: |facts| facts.place_with(Part::Aws)?.address.aws_service.as_deref().map(Value::text),
+    },
+    Fact {
+        name: "dial.ip.city",
+        kind: FactType::Text,
+        about: "the address's city, in English",
+        present: "a database of cities is in force and has the address",
+        example: r#""Berlin""#,
+        read: |facts| facts.place_with(Part::City)?.address.city.as_deref().map(Value::text),
+    },
+    Fact {
+        name: "dial.ip.country",
+        kind: FactType::Text,
+        about: "the address's country, as ISO 3166-1 has it",
+        present: "the address is public, and the built-in table or the database in force has it",
+        example: r#""DE""#,
+        read: |facts| facts.place()?.address.country.as_deref().map(Value::text),
+    },
+    Fact {
+        name: "dial.ip.kind",
+        kind: FactType::Text,
+        about: "what stands in the address field: public, private, documentation, reserved, service or malformed",
+        present: "the event has an address field",
+        example: r#""public""#,
+        read: |facts| Some(Value::text(facts.place()?.kind())),
+    },
+    Fact {
+        name: "dial.ip.known_place",
+        kind: FactType::Flag,
+        about: "the address is in a known country, a known network or on a list of known places",
+        present: "the tables name such places, and the address is public or on such a list",
+        example: "false",
+        read: |facts| facts.known_place().map(Value::Flag),
+    },
+    Fact {
+        name: "dial.ip.lists",
+        kind: FactType::Texts,
+        about: "the organisation's own lists that hold the address at the event's time",
+        present: "there is one",
+        example: r#"["offices"]"#,
+        read: |facts| Value::texts(&facts.place()?.address.lists),
+    },
+    Fact {
+        name: "dial.ip.network",
+        kind: FactType::Text,
+        about: "whose network the address is in: the autonomous system's organisation",
+        present: "a database of them is in force and has the address",
+        example: r#""Example Hosting""#,
+        read: |facts| facts.place_with(Part::Asn)?.address.network.as_deref().map(Value::text),
+    },
+    Fact {
+        name: "dial.ip.tor",
+        kind: FactType::Flag,
+        about: "the address is an exit of the Tor network",
+        present: "a list of exits is in force and the address is public",
+        example: "true",
+        read: |facts| facts.place_with(Part::Tor)?.address.tor_exit.map(Value::Flag),
     },
     Fact {
         name: "dial.outcome",
@@ -395,6 +534,14 @@ const FACTS: &[Fact] = &[
         present: "calls that set or delete the public access block of a bucket, an account, snapshots or images",
         example: "true",
         read: |facts| facts.public_block_lifted().map(Value::Flag),
+    },
+    Fact {
+        name: "dial.region.unused",
+        kind: FactType::Flag,
+        about: "the event's region is not among those that the organisation uses; services without regions, such as IAM, have none",
+        present: "CloudTrail events, if the tables list the regions in use",
+        example: "true",
+        read: |facts| facts.home().unused_region.map(Value::Flag),
     },
     Fact {
         name: "dial.route.to_internet",

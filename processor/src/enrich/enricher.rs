@@ -1,0 +1,156 @@
+//! [`Enricher`]: what findings want to know is fetched for all of them at once; what was fetched is then applied purely.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dial_rules::addresses::{AddressKind, kind};
+use dial_rules::context::{Context, Missing, Reputation};
+use dial_rules::event::Millis;
+use dial_rules::finding::Finding;
+use dial_rules::lineage::{Lineage, Resolved};
+use dial_rules::tables::Tables;
+use dial_sinks::actors::ActorStore;
+
+use super::cached::{Answers, Cached, Policy};
+use super::lineage::Actors;
+use super::live::Live;
+use super::meter::Reading;
+use super::reputation::AbuseIpdb;
+use super::source::Source;
+use crate::settings::Settings;
+
+/// The most memory that reputations take, in bytes.
+const REPUTATIONS: u64 = 16 << 20;
+/// The most memory that lineages take, in bytes.
+const LINEAGES: u64 = 16 << 20;
+/// How long a lineage holds: it may grow at any time.
+const LINEAGE_TTL: Duration = Duration::from_secs(30);
+
+type Reputations = Arc<dyn Source<Key = IpAddr, Value = Reputation>>;
+type Lineages = Arc<dyn Source<Key = Lineage, Value = Resolved>>;
+
+/// Where the context of findings comes from. It is asked beside the stream: when findings are shown, alerted or archived.
+#[derive(Debug, Clone)]
+pub(crate) struct Enricher {
+    live: Arc<Live>,
+    reputations: Option<Cached<Reputations>>,
+    lineages: Option<Cached<Lineages>>,
+}
+
+/// What was fetched for some findings.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    reputations: Option<Answers<Reputations>>,
+    lineages: Option<Answers<Lineages>>,
+    /// Why accounts that have no name here are unknown.
+    unnamed: Option<String>,
+}
+
+impl Enricher {
+    /// An enricher with the sources that the settings want.
+    ///
+    /// # Errors
+    /// When the reputation service cannot be asked: its key is not where the settings say, or this machine trusts nobody.
+    pub(crate) fn new(
+        settings: &Settings,
+        live: Arc<Live>,
+        actors: Option<Arc<dyn ActorStore>>,
+    ) -> Result<Enricher, String> {
+        let reputations = settings.reputation.service()?.map(AbuseIpdb::new).transpose()?;
+        let ttl = settings.reputation.ttl();
+        let reputations = reputations.map(|source| reputations_of(Arc::new(source), ttl));
+        Ok(Enricher { live, reputations, lineages: actors.map(|actors| lineages_of(Arc::new(Actors(actors)))) })
+    }
+
+    /// Fetches what these findings want to know, each thing once. It takes half a second at most: what is not there by
+    /// then is missing this time.
+    pub(crate) async fn prefetch(&self, findings: &[Finding]) -> Known {
+        let tables = self.live.now();
+        let reputations = async {
+            let reputations = self.reputations.as_ref()?;
+            let asked = findings.iter().filter_map(|finding| asked_about(finding, &tables));
+            Some(reputations.get(asked.collect::<HashSet<_>>()).await)
+        };
+        let lineages = async {
+            let lineages = self.lineages.as_ref()?;
+            let origins = findings.iter().filter_map(walks_from);
+            Some(lineages.get(origins.cloned().collect::<HashSet<_>>()).await)
+        };
+        let (reputations, lineages) = tokio::join!(reputations, lineages);
+        Known { reputations, lineages, unnamed: self.live.accounts_missing() }
+    }
+
+    /// The tables in force.
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// What the caches have done, source by source.
+    pub(crate) fn readings(&self) -> Vec<Reading> {
+        let reputations = self.reputations.as_ref().map(Cached::read);
+        reputations.into_iter().chain(self.lineages.as_ref().map(Cached::read)).collect()
+    }
+}
+
+impl Known {
+    /// The context of a finding that was prefetched for, by these tables. What its sources did not give is named.
+    pub(crate) fn context(&self, finding: &Finding, tables: &Tables) -> Context {
+        let subject = &finding.subject;
+        let mut missing = Vec::new();
+        let mut miss = |part, reason: String| missing.push(Missing { part, reason });
+        let account = subject.account_id.as_ref().and_then(|id| tables.accounts.get(id)).cloned();
+        if let (None, Some(_), Some(reason)) = (&account, &subject.account_id, &self.unnamed) {
+            miss("accounts", reason.clone());
+        }
+        let address = subject.source_ip.as_deref().map(|field| tables.addresses.look_up(field, finding.last_seen));
+        let reputation = match (&self.reputations, asked_about(finding, tables)) {
+            (Some(answers), Some(address)) => answers.get(&address).map(Option::<&Reputation>::cloned),
+            _ => Ok(None),
+        };
+        let reputation = reputation.unwrap_or_else(|fault| {
+            miss("reputation", fault.to_string());
+            None
+        });
+        let resolved = match (&self.lineages, walks_from(finding)) {
+            (Some(answers), Some(origin)) => answers.get(origin).map(Option::<&Resolved>::cloned),
+            _ => Ok(None),
+        };
+        let resolved = resolved.unwrap_or_else(|fault| {
+            miss("lineage", fault.to_string());
+            None
+        });
+        let Resolved { mut lineage, chain, .. } = resolved.unwrap_or_default();
+        // What the event says itself is known whatever the store says.
+        lineage.extend(subject.origin.clone());
+        Context { account, address, reputation, lineage, chain, missing }
+    }
+}
+
+/// The address that others are asked about: a public one that is on none of the organisation's lists, expired ones among
+/// them. Where its people and machines are is nobody else's business.
+fn asked_about(finding: &Finding, tables: &Tables) -> Option<IpAddr> {
+    let field = finding.subject.source_ip.as_deref()?;
+    let (AddressKind::Public, Some(address)) = kind::classify(field) else { return None };
+    // No list has expired by the beginning of time.
+    tables.addresses.look_up(field, Millis::MIN).lists.is_empty().then_some(address)
+}
+
+/// What the event says itself, if the store may know more.
+fn walks_from(finding: &Finding) -> Option<&Lineage> {
+    Some(&finding.subject.origin).filter(|origin| !origin.credentials.is_empty())
+}
+
+fn reputations_of(source: Reputations, ttl: Duration) -> Cached<Reputations> {
+    Cached::new(source, Policy { capacity: REPUTATIONS, ttl, nothing_ttl: ttl / 4, ..Policy::default() })
+}
+
+fn lineages_of(source: Lineages) -> Cached<Lineages> {
+    let policy = Policy { capacity: LINEAGES, ttl: LINEAGE_TTL, nothing_ttl: LINEAGE_TTL, ..Policy::default() };
+    Cached::new(source, policy)
+}
+
+#[cfg(test)]
+#[path = "enricher_tests.rs"]
+mod tests;
