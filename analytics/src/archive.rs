@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use dial_rules::tables::Tables;
+
 use crate::sealed::{EncodeError, Sealed};
 use crate::store::{ObjectStore, Put, StoreError};
 
@@ -44,14 +46,16 @@ pub enum ArchiveError {
 pub async fn write(
     store: &dyn ObjectStore,
     sealed: &Arc<Sealed>,
+    tables: &Arc<Tables>,
     may_write: impl Fn() -> bool + Send,
 ) -> Result<Written, ArchiveError> {
     let mut written = Written::default();
     let keys: Vec<String> = sealed.keys().map(str::to_owned).collect();
     for (n, key) in keys.iter().enumerate() {
-        let encoding = Arc::clone(sealed);
-        let bytes =
-            tokio::task::spawn_blocking(move || encoding.encode(n)).await.map_err(|_| ArchiveError::Stopped)??;
+        let (encoding, tables) = (Arc::clone(sealed), Arc::clone(tables));
+        let bytes = tokio::task::spawn_blocking(move || encoding.encode(n, &tables))
+            .await
+            .map_err(|_| ArchiveError::Stopped)??;
         if !may_write() {
             return Err(ArchiveError::NotOwner);
         }

@@ -11,6 +11,7 @@ use crate::position::RowKey;
 use crate::read::contents;
 use crate::recovery::{Recovery, RecoveryError, Step};
 use dial_rules::decode::Decoder;
+use dial_rules::tables::Tables;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -85,7 +86,7 @@ fn sealed(records: &[Record]) -> Sealed {
 
 fn files(sealed: &Sealed) -> Vec<(String, Bytes)> {
     let keys = sealed.keys().enumerate();
-    keys.map(|(n, key)| (key.to_owned(), sealed.encode(n).unwrap())).collect()
+    keys.map(|(n, key)| (key.to_owned(), sealed.encode(n, &Tables::default()).unwrap())).collect()
 }
 
 /// Every row and dead letter that the records hold, by decoding them here.
@@ -147,7 +148,7 @@ fn live(
             }
             lease.intent = Some(sealed.intent().to_bytes());
         }
-        if !step() || runtime().block_on(write(store, &sealed, || true)).is_err() || !step() {
+        if !step() || runtime().block_on(write(store, &sealed, &Arc::default(), || true)).is_err() || !step() {
             return false;
         }
         lease.checkpoint = Some(sealed.last().clone());
@@ -258,7 +259,7 @@ proptest! {
         prop_assert_eq!(recovered.gap, left.len() < records.len());
         prop_assert_eq!(recovered.sealed.intent().to_bytes(), declared.intent().to_bytes());
         prop_assert_eq!(recovered.sealed.last(), declared.last());
-        runtime().block_on(write(&store, &Arc::new(recovered.sealed), || true)).unwrap();
+        runtime().block_on(write(&store, &Arc::new(recovered.sealed), &Arc::default(), || true)).unwrap();
         let of_left = expected(left);
         let union = |mut a: Vec<RowKey>, b: Vec<RowKey>| { a.extend(b); a.sort(); a.dedup(); a };
         prop_assert_eq!(archived(&store), (union(there.0, of_left.0), union(there.1, of_left.1)));
@@ -269,7 +270,7 @@ proptest! {
         let store = MemoryStore::new();
         let n = sealed(&records).keys().len();
         for (created, existed) in [(n, 0), (0, n)] {
-            let written = runtime().block_on(write(&store, &Arc::new(sealed(&records)), || true)).unwrap();
+            let written = runtime().block_on(write(&store, &Arc::new(sealed(&records)), &Arc::default(), || true)).unwrap();
             prop_assert_eq!((written.created, written.existed), (created, existed));
         }
         prop_assert_eq!(archived(&store), expected(&records));
@@ -302,7 +303,7 @@ fn a_flush_is_due_by_size_by_days_or_by_age() {
 fn a_worker_that_lost_its_lease_starts_no_put() {
     let store = MemoryStore::new();
     let sealed = Arc::new(sealed(&[one(1, event(1, TIMES[0]).to_string().as_bytes())]));
-    let error = runtime().block_on(write(&store, &sealed, || false)).unwrap_err();
+    let error = runtime().block_on(write(&store, &sealed, &Arc::default(), || false)).unwrap_err();
     assert!(matches!(error, crate::archive::ArchiveError::NotOwner));
     assert_eq!(archived(&store), (Vec::new(), Vec::new()));
 }
@@ -375,6 +376,6 @@ fn the_column_raw_is_as_declared_whatever_the_settings_say_now() {
     recovery.push(&record.position, Some(ARRIVAL), Decoder::record(&record.data), 0);
     let recovered = recovery.finish().unwrap().sealed;
     assert_eq!(files(&recovered), files(&declared));
-    let rows = crate::read::rows(declared.encode(0).unwrap()).unwrap();
+    let rows = crate::read::rows(declared.encode(0, &Tables::default()).unwrap()).unwrap();
     assert_eq!(rows[0]["raw"], serde_json::Value::Null);
 }

@@ -1,14 +1,16 @@
 //! The table `events`, defined once: each column's name, type, meaning, and how a row fills it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use dial_rules::event::Key;
 
-use crate::row::{Cell, Row, RowContext, actor, event_type, resource_arns, session_mfa, source_ip};
+use crate::row::{Cell, Known, RowContext, actor, event_type, resource_arns, session_mfa, source_ip};
 
-/// The value of `schema_version`: 1 and counting, up by one when columns are added.
-pub const SCHEMA_VERSION: i64 = 1;
+/// The value of `schema_version`: up by one when columns are added. Version 2 added what tables say of accounts and
+/// addresses.
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub struct Column {
     pub distinct: bool,
     /// What it means, in one sentence.
     pub meaning: &'static str,
-    pub(crate) cell: for<'a> fn(&'a Row, &'a RowContext) -> Cell<'a>,
+    pub(crate) cell: for<'a> fn(&'a Known<'a>, &'a RowContext) -> Cell<'a>,
 }
 
 impl Column {
@@ -50,7 +52,7 @@ impl Column {
         name: &'static str,
         column_type: ColumnType,
         meaning: &'static str,
-        cell: for<'a> fn(&'a Row, &'a RowContext) -> Cell<'a>,
+        cell: for<'a> fn(&'a Known<'a>, &'a RowContext) -> Cell<'a>,
     ) -> Self {
         let (nullable, bloom, distinct) = (true, false, matches!(column_type, ColumnType::Json));
         Self { name, column_type, nullable, bloom, distinct, meaning, cell }
@@ -196,7 +198,27 @@ pub static COLUMNS: &[Column] = &[
         "schema_version",
         Number,
         "The version of this list of columns that the row was written by.",
-        |_, _| Cell::Number(SCHEMA_VERSION),
+        |_, _| Cell::Number(Some(SCHEMA_VERSION)),
+    )
+    .required(),
+    Column::new("account_name", Text, "What the organisation called the account when the row was written.", |r, _| {
+        Cell::Text(r.account.and_then(|account| account.name.as_deref()).map(Cow::Borrowed))
+    }),
+    Column::new("geo_country", Text, "The country of the address, as two letters of ISO 3166-1.", |r, _| {
+        r.place(|address| address.country.as_deref())
+    }),
+    Column::new("geo_city", Text, "The city of the address.", |r, _| r.place(|address| address.city.as_deref())),
+    Column::new("asn", Number, "The number of the autonomous system that the address is in.", |r, _| {
+        Cell::Number(r.address.as_ref().and_then(|address| address.asn).map(i64::from))
+    }),
+    Column::new("as_org", Text, "Whose autonomous system that is.", |r, _| {
+        r.place(|address| address.network.as_deref())
+    }),
+    Column::new(
+        "intel",
+        Texts,
+        "The organisation's own lists that hold the address, and tor-exit if it is one; empty if none.",
+        |r, _| r.intel(),
     )
     .required(),
 ];

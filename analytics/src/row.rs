@@ -1,9 +1,13 @@
 //! [`Row`]: what one event becomes in the table `events`. Pure.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
+use dial_rules::accounts::Account;
 use dial_rules::actor;
+use dial_rules::addresses::AddressContext;
 use dial_rules::event::{Event, EventKind, Key, Millis};
+use dial_rules::tables::Tables;
 use serde_json::Value;
 
 use crate::layout::Day;
@@ -47,6 +51,44 @@ impl Row {
     }
 }
 
+/// A row, and what tables say of its account and address: what the cells of its columns are read from.
+#[derive(Debug)]
+pub(crate) struct Known<'t> {
+    row: &'t Row,
+    pub(crate) account: Option<&'t Account>,
+    pub(crate) address: Option<AddressContext>,
+}
+
+impl<'t> Known<'t> {
+    pub(crate) fn new(row: &'t Row, tables: &'t Tables) -> Self {
+        let account = row.event.account_id().and_then(|id| tables.accounts.get(id.as_ref()));
+        let field = actor::source_ip(&row.event);
+        let address = field.map(|field| tables.addresses.look_up(&field, row.event.time()));
+        Self { row, account, address }
+    }
+
+    /// The names of the organisation's own lists that hold the address, and what else is known against it.
+    pub(crate) fn intel(&self) -> Cell<'_> {
+        let Some(address) = &self.address else { return Cell::Texts(Vec::new()) };
+        let lists = address.lists.iter().map(|list| Cow::Borrowed(list.as_str()));
+        let tor = address.tor_exit.unwrap_or(false).then_some(Cow::Borrowed("tor-exit"));
+        Cell::Texts(lists.chain(tor).collect())
+    }
+
+    /// Something that tables say of the address.
+    pub(crate) fn place(&self, part: impl Fn(&AddressContext) -> Option<&str>) -> Cell<'_> {
+        Cell::Text(self.address.as_ref().and_then(part).map(Cow::Borrowed))
+    }
+}
+
+impl Deref for Known<'_> {
+    type Target = Row;
+
+    fn deref(&self) -> &Row {
+        self.row
+    }
+}
+
 /// What is the same for all rows of a file.
 #[derive(Debug, Clone)]
 pub struct RowContext {
@@ -62,7 +104,7 @@ pub(crate) enum Cell<'a> {
     Text(Option<Cow<'a, str>>),
     Flag(Option<bool>),
     Time(Option<Millis>),
-    Number(i64),
+    Number(Option<i64>),
     Texts(Vec<Cow<'a, str>>),
 }
 
@@ -73,7 +115,7 @@ impl<'a> Cell<'a> {
 
     pub(crate) fn number(number: u64) -> Self {
         // Indexes count what was read from memory or disk; the cast saturates in theory only.
-        Cell::Number(i64::try_from(number).unwrap_or(i64::MAX))
+        Cell::Number(Some(i64::try_from(number).unwrap_or(i64::MAX)))
     }
 
     /// A member as the JSON that it was.

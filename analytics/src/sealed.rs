@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
+use dial_rules::tables::Tables;
 use sha2::{Digest, Sha256};
 
 use crate::dead_letter_file::{Letter, write_letters};
@@ -127,14 +128,15 @@ impl Sealed {
     }
 
     /// The bytes of the `n`th file: one at a time, as only one need be in memory. It takes a second of a processor
-    /// for some 100,000 rows: not for a thread that others wait for.
+    /// for some 100,000 rows: not for a thread that others wait for. The columns of context say what `tables` do now;
+    /// everything else is a function of the records.
     ///
     /// # Errors
     /// See [`EncodeError`].
-    pub fn encode(&self, n: usize) -> Result<Bytes, EncodeError> {
+    pub fn encode(&self, n: usize, tables: &Tables) -> Result<Bytes, EncodeError> {
         let file = self.files.get(n).ok_or(EncodeError::NoSuchFile(n))?;
         match &file.content {
-            Part::Events(range) => Ok(write_events(&self.rows[range.clone()], &self.context)?),
+            Part::Events(range) => Ok(write_events(&self.rows[range.clone()], &self.context, tables)?),
             Part::DeadLetters(range) => Ok(write_letters(&self.context.shard, &self.letters[range.clone()])?),
         }
     }

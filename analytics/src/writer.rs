@@ -1,4 +1,4 @@
-//! Rows → the bytes of a Parquet file. The same rows, in the same order, give the same bytes.
+//! Rows → the bytes of a Parquet file. The same rows, in the same order and with the same tables, give the same bytes.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use arrow::array::{
     ArrayRef, BooleanBuilder, Int64Builder, ListBuilder, RecordBatch, StringBuilder, TimestampMillisecondBuilder,
 };
 use bytes::Bytes;
+use dial_rules::tables::Tables;
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
@@ -13,7 +14,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::events_schema::{COLUMNS, Column, ColumnType, element, events_schema};
-use crate::row::{Cell, Row, RowContext};
+use crate::row::{Cell, Known, Row, RowContext};
 
 /// The most rows of a row group.
 pub const ROW_GROUP_ROWS: usize = 131_072;
@@ -39,13 +40,14 @@ impl From<arrow::error::ArrowError> for WriteError {
     }
 }
 
-/// Writes `rows`, which are sorted, as one Parquet file of the table `events`.
+/// Writes `rows`, which are sorted, as one Parquet file of the table `events`. What is known of accounts and addresses
+/// comes from the tables; the other columns are functions of the rows.
 ///
 /// Beside the result it holds one chunk of rows as columns, and the compressed pages of one row group.
 ///
 /// # Errors
 /// See [`WriteError`].
-pub fn write_events(rows: &[Row], context: &RowContext) -> Result<Bytes, WriteError> {
+pub fn write_events(rows: &[Row], context: &RowContext, tables: &Tables) -> Result<Bytes, WriteError> {
     let options = ArrowWriterOptions::new()
         .with_properties(properties(rows.len())?)
         // The Parquet schema says it all; a second one in Arrow's words would be a third of a small file.
@@ -60,7 +62,7 @@ pub fn write_events(rows: &[Row], context: &RowContext) -> Result<Bytes, WriteEr
             rows.next_if(|row| chunk.is_empty() || chunk.len() < CHUNK_ROWS && size + row.size() <= CHUNK_BYTES)
         {
             size += row.size();
-            chunk.push(row);
+            chunk.push(Known::new(row, tables));
         }
         writer.write(&batch(&chunk, context)?)?;
     }
@@ -99,12 +101,12 @@ fn properties(rows: usize) -> Result<WriterProperties, WriteError> {
     Ok(properties.build())
 }
 
-fn batch(rows: &[&Row], context: &RowContext) -> Result<RecordBatch, WriteError> {
+fn batch(rows: &[Known<'_>], context: &RowContext) -> Result<RecordBatch, WriteError> {
     let columns = COLUMNS.iter().map(|column| array(column, rows, context));
     Ok(RecordBatch::try_new(events_schema(), columns.collect())?)
 }
 
-fn array(column: &Column, rows: &[&Row], context: &RowContext) -> ArrayRef {
+fn array(column: &Column, rows: &[Known<'_>], context: &RowContext) -> ArrayRef {
     let cells = rows.iter().map(|row| (column.cell)(row, context));
     match column.column_type {
         ColumnType::Text | ColumnType::Json => texts(cells),
@@ -127,7 +129,7 @@ fn array(column: &Column, rows: &[&Row], context: &RowContext) -> ArrayRef {
         ColumnType::Number => {
             let mut builder = Int64Builder::with_capacity(rows.len());
             cells.for_each(|cell| match cell {
-                Cell::Number(number) => builder.append_value(number),
+                Cell::Number(number) => builder.append_option(number),
                 _ => builder.append_null(),
             });
             Arc::new(builder.finish())

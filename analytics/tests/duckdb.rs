@@ -63,7 +63,7 @@ async fn duckdb_reads_what_was_written() {
         sealed("shardId-000000000001", false, 100, (5000..6000).map(plausible)),
     ];
     for batch in batches {
-        write(&store, &Arc::new(batch), || true).await.unwrap();
+        write(&store, &Arc::new(batch), &Arc::default(), || true).await.unwrap();
     }
     let found = duckdb(dir.path());
 

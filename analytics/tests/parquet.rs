@@ -7,6 +7,9 @@ mod support;
 use bytes::Bytes;
 use dial_analytics::events_schema::{COLUMNS, ColumnType, events_schema};
 use dial_analytics::read::{count_rows, rows};
+use dial_rules::accounts::Account;
+use dial_rules::addresses::{Addresses, Entry};
+use dial_rules::tables::Tables;
 use parquet::basic::{Compression, Encoding, LogicalType, PageType, TimeUnit, Type};
 use parquet::bloom_filter::Sbbf;
 use parquet::file::properties::ReaderProperties;
@@ -19,7 +22,7 @@ use support::{assumed_role, guardduty, minimal, plausible, sealed, security_hub}
 fn file(events: impl IntoIterator<Item = Value>) -> Bytes {
     let sealed = sealed("shardId-000000000000", true, 10, events);
     assert_eq!(sealed.keys().len(), 1, "of one day");
-    sealed.encode(0).unwrap()
+    sealed.encode(0, &Tables::default()).unwrap()
 }
 
 fn reader(file: &Bytes) -> SerializedFileReader<Bytes> {
@@ -37,7 +40,8 @@ fn the_columns_are_these() {
         actor_arn Text, actor_principal_id Text, actor_account_id Text, actor_access_key_id Text, \
         actor_user_name Text, actor_invoked_by Text, session_issuer_arn Text, session_mfa Flag, resource_arns Texts!, \
         request_parameters Json, response_elements Json, additional_event_data Json, raw Json, arrival_time Time, \
-        shard_id Text!, sequence_number Text!, sub_sequence_number Number!, record_index Number!, schema_version Number!";
+        shard_id Text!, sequence_number Text!, sub_sequence_number Number!, record_index Number!, schema_version Number!, \
+        account_name Text, geo_country Text, geo_city Text, asn Number, as_org Text, intel Texts!";
     let column = |c: &dial_analytics::events_schema::Column| {
         format!("{} {:?}{}", c.name, c.column_type, if c.nullable { "" } else { "!" })
     };
@@ -48,7 +52,7 @@ fn the_columns_are_these() {
 #[test]
 fn a_call_fills_its_columns() {
     let event = assumed_role();
-    let expected = json!({
+    let mut expected = json!({
         "event_time": "2024-05-01T12:00:00Z", "event_id": "11111111-1111-4111-8111-111111111111",
         "event_source": "s3.amazonaws.com", "event_name": "PutBucketPolicy", "event_type": "AwsApiCall",
         "event_category": "Management", "read_only": false, "management_event": true, "account_id": "444455556666",
@@ -65,9 +69,65 @@ fn a_call_fills_its_columns() {
         "response_elements": event["responseElements"].to_string(),
         "additional_event_data": event["additionalEventData"].to_string(), "raw": event.to_string(),
         "arrival_time": "2024-05-02T00:00:00.500Z", "shard_id": "shardId-000000000000", "sequence_number": "10",
-        "sub_sequence_number": 0, "record_index": 0, "schema_version": 1,
+        "sub_sequence_number": 0, "record_index": 0, "schema_version": 2,
     });
+    for column in ["account_name", "geo_country", "geo_city", "asn", "as_org"] {
+        expected[column] = Value::Null;
+    }
+    expected["intel"] = json!([]);
     assert_eq!(json!(rows(file([event])).unwrap()), json!([expected]));
+}
+
+#[test]
+fn tables_in_force_fill_the_columns_of_context() {
+    let entry = |network: &str, city: &str, lists: &[&str]| Entry {
+        network: network.to_owned(),
+        country: Some("DE".to_owned()),
+        city: Some(city.to_owned()),
+        asn: Some(64_496),
+        organization: Some("Example Hosting".to_owned()),
+        tor_exit: Some(city == "Köln"),
+        lists: lists.iter().map(|list| (*list).to_owned()).collect(),
+        ..Entry::default()
+    };
+    let entries = vec![entry("192.0.2.0/24", "Bonn", &["offices"]), entry("8.8.0.0/16", "Köln", &["b", "a"])];
+    let payments = Account { name: Some("payments".to_owned()), ..Account::default() };
+    let tables = Tables {
+        accounts: [("444455556666".to_owned(), payments)].into(),
+        addresses: Addresses::literal(entries).unwrap(),
+        ..Tables::default()
+    };
+    let mut public = assumed_role();
+    public["sourceIPAddress"] = json!("8.8.4.4");
+    public["eventID"] = json!("2");
+    let mut service = public.clone();
+    service["sourceIPAddress"] = json!("cloudformation.amazonaws.com");
+    service["recipientAccountId"] = json!("999999999999");
+    service["eventID"] = json!("3");
+    let sealed = sealed("shardId-000000000000", true, 10, [assumed_role(), public, service]);
+    let rows = json!(rows(sealed.encode(0, &tables).unwrap()).unwrap());
+    let context = ["account_name", "geo_country", "geo_city", "asn", "as_org", "intel"];
+    let of = |n: usize| context.map(|column| rows[n][column].clone());
+    let null = Value::Null;
+    let mut by_id: Vec<_> = (0..3).map(|n| (rows[n]["event_id"].as_str().unwrap().to_owned(), of(n))).collect();
+    by_id.sort_by_key(|(id, _)| id.len() + usize::from(id == "3"));
+    let expect = |n: usize, cells: [Value; 6]| assert_eq!(by_id[n].1, cells, "{}", by_id[n].0);
+    expect(
+        0,
+        [
+            json!("payments"),
+            json!("DE"),
+            json!("Köln"),
+            json!(64_496),
+            json!("Example Hosting"),
+            json!(["a", "b", "tor-exit"]),
+        ],
+    );
+    expect(1, [null.clone(), null.clone(), null.clone(), null.clone(), null.clone(), json!([])]);
+    expect(
+        2,
+        [json!("payments"), json!("DE"), json!("Bonn"), json!(64_496), json!("Example Hosting"), json!(["offices"])],
+    );
 }
 
 #[test]
@@ -107,6 +167,7 @@ fn what_is_missing_is_null() {
         "record_index",
         "schema_version",
         "resource_arns",
+        "intel",
     ];
     for (column, value) in &rows[0] {
         assert_eq!(!value.is_null(), filled.contains(&column.as_str()), "{column}: {value}");
@@ -187,7 +248,7 @@ fn the_same_rows_are_the_same_bytes() {
     let events = || (0..3000).map(plausible);
     let encode = || {
         let sealed = sealed("s", true, 0, events());
-        (0..sealed.keys().len()).map(|n| sealed.encode(n).unwrap()).collect::<Vec<_>>()
+        (0..sealed.keys().len()).map(|n| sealed.encode(n, &Tables::default()).unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(encode(), encode());
 }

@@ -18,6 +18,8 @@ use dial_ingest::{
 };
 use dial_rules::decode::Decoder;
 use dial_rules::event::Millis;
+use dial_rules::tables::Tables;
+use tokio::sync::watch;
 
 use crate::settings;
 
@@ -28,17 +30,28 @@ pub(crate) struct Archive {
     raw: bool,
     policy: FlushPolicy,
     records: Arc<AtomicU64>,
+    /// What files are told of accounts and addresses, as of their writing.
+    tables: watch::Receiver<Arc<Tables>>,
 }
 
 impl Archive {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, settings: &settings::Archive) -> Archive {
-        Archive { store, raw: settings.raw, policy: policy(settings), records: Arc::default() }
+    pub(crate) fn new(
+        store: Arc<dyn ObjectStore>,
+        settings: &settings::Archive,
+        tables: watch::Receiver<Arc<Tables>>,
+    ) -> Archive {
+        Archive { store, raw: settings.raw, policy: policy(settings), records: Arc::default(), tables }
     }
 
     /// How many records have been taken in since the start.
     pub(crate) fn records(&self) -> Arc<AtomicU64> {
         self.records.clone()
     }
+}
+
+/// Tables that stay as they are.
+pub(crate) fn unchanging(tables: &Tables) -> watch::Receiver<Arc<Tables>> {
+    watch::channel(Arc::new(tables.clone())).1
 }
 
 /// When a batch is written.
@@ -194,7 +207,8 @@ impl Archiver {
         let sealed = Arc::clone(sealed);
         let last = ingest_position(sealed.last())?;
         checkpointer.declare(last.clone(), sealed.intent().to_bytes()).await?;
-        let written = archive::write(self.shared.store.as_ref(), &sealed, || checkpointer.holds_lease())
+        let tables = self.shared.tables.borrow().clone();
+        let written = archive::write(self.shared.store.as_ref(), &sealed, &tables, || checkpointer.holds_lease())
             .await
             .map_err(ProcessError::retry)?;
         checkpointer.commit(last).await?;

@@ -16,6 +16,7 @@ use dial_analytics::store::ObjectStore;
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::finding::Finding;
 use dial_rules::ruleset::RuleSet;
+use dial_rules::tables::Tables;
 use dial_sinks::sqlite::SqliteFindingStore;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
@@ -151,14 +152,15 @@ impl Line {
 
     /// Archives a chunk under a name that is a function of its content.
     async fn archive(&self, chunk: Vec<Decoded>, objects: &dyn ObjectStore) -> Result<()> {
+        let tables = Arc::new(self.rules.tables().clone());
         let mut batch = ArchiveBatch::new(Shard::of_file(digest(&chunk)), self.raw);
         for (ordinal, item) in chunk.into_iter().enumerate() {
             batch.push(&Position::ordinal(ordinal as u64), None, [item], 0);
             if batch.flush_due(&FlushPolicy::OF_FILES, 0).is_some() {
-                write(&mut batch, objects).await?;
+                write(&mut batch, objects, &tables).await?;
             }
         }
-        write(&mut batch, objects).await
+        write(&mut batch, objects, &tables).await
     }
 
     /// Processes each file of `folder` once, also over restarts; a file that grew is processed again, which adds what
@@ -247,11 +249,11 @@ fn digest(chunk: &[Decoded]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-async fn write(batch: &mut ArchiveBatch, objects: &dyn ObjectStore) -> Result<()> {
+async fn write(batch: &mut ArchiveBatch, objects: &dyn ObjectStore, tables: &Arc<Tables>) -> Result<()> {
     let Some(sealed) = batch.seal() else {
         return Ok(());
     };
-    archive::write(objects, &Arc::new(sealed), || true)
+    archive::write(objects, &Arc::new(sealed), tables, || true)
         .await
         .map_err(|error| Failure::outside("the archive", error))?;
     Ok(())

@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::archiver::Archive;
+use crate::archiver::{Archive, unchanging};
 use crate::assess::Assessor;
 use crate::cli;
 use crate::demo::{ACCOUNTS, SimulatedEvent, day, quiet};
@@ -58,8 +58,9 @@ pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
     let stream = Arc::new(MemoryStream::new(SHARDS).without_limits());
     let (news, arriving) = mpsc::unbounded_channel();
     let counts = Arc::new(Counts::default());
-    let detect = Detect { rules, findings, counts: counts.clone(), news };
-    let archive = Archive::new(stores::archive_folder(&args.data)?, &settings::Archive::default());
+    let detect = Detect { rules: rules.clone(), findings, counts: counts.clone(), news };
+    let archive =
+        Archive::new(stores::archive_folder(&args.data)?, &settings::Archive::default(), unchanging(rules.tables()));
     let archived = archive.records();
     let leases = || Arc::new(MemoryLeases::default());
     let roles = vec![

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::archiver::Archive;
+use crate::archiver::{Archive, unchanging};
 use crate::assess::Assessor;
 use crate::aws;
 use crate::cli::{Role as RoleName, Run};
@@ -89,7 +89,7 @@ async fn follow_stream(
     if wants(args, RoleName::Detect) {
         create_table(&dynamodb, &settings.tables.findings()).await?;
         let findings = Arc::new(DynamoFindingStore::new(dynamodb.clone(), settings.tables.findings()));
-        let detect = Detect { rules, findings, counts: counts.clone(), news };
+        let detect = Detect { rules: rules.clone(), findings, counts: counts.clone(), news };
         running.push(Role {
             name: "detect",
             leases: lease_table("detect"),
@@ -101,7 +101,7 @@ async fn follow_stream(
         drop(news);
     }
     if wants(args, RoleName::Archive) {
-        let archive = Archive::new(stores::archive(settings).await?, &settings.archive);
+        let archive = Archive::new(stores::archive(settings).await?, &settings.archive, unchanging(rules.tables()));
         running.push(Role {
             name: "archive",
             leases: lease_table("archive"),

@@ -142,9 +142,8 @@ impl Live {
     fn exchange(&self, slot: Slot, name: &str, bytes: Vec<u8>) -> std::result::Result<(), String> {
         let mut state = self.state();
         let parts = slot.put(name, bytes, &state.parts)?;
-        let addresses = Addresses::new(parts.clone()).map_err(|faults| {
-            faults.into_iter().map(|(_, wrong)| wrong).collect::<Vec<_>>().join("; ")
-        })?;
+        let addresses = Addresses::new(parts.clone())
+            .map_err(|faults| faults.into_iter().map(|(_, wrong)| wrong).collect::<Vec<_>>().join("; "))?;
         (state.parts, state.addresses) = (parts, addresses);
         Ok(())
     }
@@ -162,7 +161,10 @@ impl Live {
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         ends.retain(|(name, end)| {
             if *end <= now {
-                tracing::warn!(list = name, "has expired and holds no longer: renew it or take it out of `addresses.lists`");
+                tracing::warn!(
+                    list = name,
+                    "has expired and holds no longer: renew it or take it out of `addresses.lists`"
+                );
             }
             *end > now
         });
@@ -224,7 +226,11 @@ impl Live {
                         changed = true;
                     }
                     Err(wrong) => {
-                        tracing::error!(setting, wrong, "was replaced by what is of no use; the one before stays in force");
+                        tracing::error!(
+                            setting,
+                            wrong,
+                            "was replaced by what is of no use; the one before stays in force"
+                        );
                     }
                 },
             }
