@@ -1,6 +1,6 @@
 //! `dial scan`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use comfy_table::Cell;
 use dial_rules::dead_letter::DeadLetter;
 use dial_rules::finding::Finding;
+use dial_rules::lineage::{Lineage, Resolved};
 use dial_rules::severity::Severity;
+use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::sqlite::SqliteFindingStore;
 use dial_sinks::store::FindingStore;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -17,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli;
 use crate::failure::{Failure, Outcome, Result};
 use crate::inputs::Inputs;
+use crate::link_pile::LinkPile;
 use crate::output::{Output, note, number_cell, plain, severity_cell, thousands};
 use crate::pile::Pile;
 use crate::rule_files;
@@ -38,21 +41,25 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     let scan = Scan::start(rules, inputs.list, threads);
     stop_on_signal(scan.progress.clone())?;
 
-    let keep = match args.save {
-        true => Some(SqliteFindingStore::open(settings.data.findings_file()).await?),
-        false => None,
+    let (keep, links) = match args.save {
+        true => {
+            let actors = SqliteActorStore::open(settings.data.actors_file()).await?;
+            (Some(SqliteFindingStore::open(settings.data.findings_file()).await?), LinkPile::into_store(actors))
+        }
+        false => (None, LinkPile::default()),
     };
     let progress = scan.progress.clone();
-    let collected = collect(scan, total, args.severity, keep).await;
+    let collected = collect(scan, total, args.severity, keep, links).await;
     // The program ends when the reading threads have, and one may be waiting for standard input.
     let mut collected = collected.inspect_err(|_| progress.stop.store(true, Ordering::Relaxed))?;
     let summary = Summary::of(&mut collected.pile, output).await?;
+    let behind = collected.links.resolve(summary.worst.iter().map(|finding| finding.subject.origin.clone())).await?;
     let took = started.elapsed();
     for problem in inputs.unreadable.iter().chain(&collected.unreadable) {
         note(&format!("cannot be read: {}", plain(problem)));
     }
     if !output.is_json() {
-        summary.print(output)?;
+        summary.print(&behind, output)?;
     }
     note(&sentence(&collected, inputs.passed_over, took, &summary));
     if args.save && summary.total > 0 {
@@ -80,6 +87,7 @@ fn kept(settings: &Settings) -> String {
 /// What came out of the reading threads.
 struct Collected {
     pile: Pile,
+    links: LinkPile,
     letters: u64,
     unreadable: Vec<String>,
     progress: Arc<Progress>,
@@ -93,10 +101,16 @@ impl Collected {
 }
 
 /// Gathers findings of severity `least` and above, in `keep` too, until everything is read.
-async fn collect(mut scan: Scan, total: u64, least: Severity, keep: Option<SqliteFindingStore>) -> Result<Collected> {
+async fn collect(
+    mut scan: Scan,
+    total: u64,
+    least: Severity,
+    keep: Option<SqliteFindingStore>,
+    links: LinkPile,
+) -> Result<Collected> {
     let bar = progress_bar(total);
     let progress = scan.progress.clone();
-    let mut collected = Collected { pile: Pile::default(), letters: 0, unreadable: Vec::new(), progress };
+    let mut collected = Collected { pile: Pile::default(), links, letters: 0, unreadable: Vec::new(), progress };
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     loop {
         tokio::select! {
@@ -109,6 +123,7 @@ async fn collect(mut scan: Scan, total: u64, least: Severity, keep: Option<Sqlit
                     }
                     collected.pile.add(findings).await?;
                 }
+                Some(Report::Links(links)) => collected.links.add(links).await?,
                 Some(Report::Unreadable(what)) => collected.unreadable.push(what),
                 Some(Report::DeadLetter { input, letter }) => {
                     collected.letters += 1;
@@ -214,7 +229,8 @@ impl Summary {
         counts.collect::<Vec<_>>().join(", ")
     }
 
-    fn print(&self, output: &Output) -> Result<()> {
+    /// `behind` says who is behind the origins of the worst.
+    fn print(&self, behind: &HashMap<Lineage, Resolved>, output: &Output) -> Result<()> {
         if self.total == 0 {
             return output.line("Nothing found.");
         }
@@ -230,7 +246,15 @@ impl Summary {
         output.line("\nThe worst:")?;
         let mut worst: Vec<&Finding> = self.worst.iter().collect();
         worst.sort_by_key(|finding| (std::cmp::Reverse(finding.subject.severity), finding.first_seen));
-        worst.into_iter().take(WORST_SHOWN).try_for_each(|finding| output.finding_line(finding))?;
+        for finding in worst.into_iter().take(WORST_SHOWN) {
+            output.finding_line(finding)?;
+            let origin = &finding.subject.origin;
+            // Said only where it is more than the event says itself.
+            let more = behind.get(origin).filter(|resolved| resolved.lineage != *origin);
+            if let Some(told) = more.and_then(Resolved::told) {
+                output.line(&format!("    behind it: {}", plain(&told)))?;
+            }
+        }
         output.line("")
     }
 }
