@@ -15,8 +15,12 @@ use dial_analytics::shard::Shard;
 use dial_analytics::store::ObjectStore;
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::finding::Finding;
+use dial_rules::lineage;
 use dial_rules::ruleset::RuleSet;
 use dial_rules::tables::Tables;
+use dial_sinks::actors::ActorStore;
+use dial_sinks::actors::remembering::RememberingActorStore;
+use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::sqlite::SqliteFindingStore;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
@@ -27,6 +31,7 @@ use crate::cli::{self, Role};
 use crate::commands::run::{show, wants};
 use crate::detector::{Counts, record};
 use crate::failure::{Failure, Outcome, Result};
+use crate::learner::now;
 use crate::output::{Output, note};
 use crate::pipeline::detect;
 use crate::settings::Settings;
@@ -53,6 +58,7 @@ pub(crate) async fn run(
     let line = Line {
         rules,
         findings: SqliteFindingStore::open(settings.data.findings_file()).await?,
+        actors: RememberingActorStore::new(Arc::new(SqliteActorStore::open(settings.data.actors_file()).await?)),
         memory: stores::archive_folder(&settings.data.folder)?,
         objects: match wants(args, Role::Archive) {
             true => Some(stores::archive(settings).await?),
@@ -80,6 +86,7 @@ pub(crate) async fn run(
 struct Line {
     rules: Arc<RuleSet>,
     findings: SqliteFindingStore,
+    actors: RememberingActorStore,
     /// The data folder's, where processed files are remembered.
     memory: Arc<dyn ObjectStore>,
     /// Of the archive; `None` when this worker does not archive.
@@ -126,13 +133,14 @@ impl Line {
     }
 
     async fn settle(&self, chunk: Vec<Decoded>, name: &str) -> Result<()> {
-        let mut found = Vec::new();
+        let (mut found, mut links) = (Vec::new(), Vec::new());
         for item in &chunk {
             match item {
                 Decoded::Event(event) => {
                     self.counts.events.fetch_add(1, Ordering::Relaxed);
                     if self.detects {
                         found.extend(detect(&self.rules, event));
+                        links.extend(lineage::links(event));
                     }
                 }
                 Decoded::DeadLetter(letter) => {
@@ -142,6 +150,8 @@ impl Line {
             }
         }
         self.counts.records.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        self.counts.links.fetch_add(links.len() as u64, Ordering::Relaxed);
+        self.actors.learn(links, now()).await?;
         let outcome = record(&self.findings, found, &self.news).await?;
         self.counts.new_findings.fetch_add(outcome.new.len() as u64, Ordering::Relaxed);
         match &self.objects {

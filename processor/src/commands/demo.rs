@@ -11,6 +11,7 @@ use dial_ingest::{InitialPosition, PollPace, PrefetchBudget, Read, StreamClient}
 use dial_rules::finding::Finding;
 use dial_rules::severity::Severity;
 use dial_rules::tables::Tables;
+use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::sqlite::SqliteFindingStore;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
@@ -22,6 +23,7 @@ use crate::cli;
 use crate::demo::{ACCOUNTS, SimulatedEvent, day, quiet};
 use crate::detector::{Counts, Detect};
 use crate::failure::{Failure, Outcome, Result};
+use crate::learner::Learner;
 use crate::output::{Output, note, thousands};
 use crate::roles::{self, Crew, Role, Shift};
 use crate::{rule_files, settings, stores};
@@ -52,13 +54,14 @@ pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
     let rules = Arc::new(rule_files::load(&[], &tables())?);
     prepare(&args.data)?;
     let findings = Arc::new(SqliteFindingStore::open(args.data.join("findings.db")).await?);
+    let learner = Learner::new(Arc::new(SqliteActorStore::open(args.data.join("actors.db")).await?));
     let events = day(args.seed, START);
     introduce(&args, &events, rules.rules().len(), output)?;
 
     let stream = Arc::new(MemoryStream::new(SHARDS).without_limits());
     let (news, arriving) = mpsc::unbounded_channel();
     let counts = Arc::new(Counts::default());
-    let detect = Detect { rules: rules.clone(), findings, counts: counts.clone(), news };
+    let detect = Detect { rules: rules.clone(), findings, learner, counts: counts.clone(), news };
     let archive =
         Archive::new(stores::archive_folder(&args.data)?, &settings::Archive::default(), unchanging(rules.tables()));
     let archived = archive.records();

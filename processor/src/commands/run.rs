@@ -8,6 +8,7 @@ use dial_ingest::kinesis::KinesisStream;
 use dial_ingest::{InitialPosition, PollPace, Read, StreamClient};
 use dial_rules::finding::Finding;
 use dial_rules::ruleset::RuleSet;
+use dial_sinks::actors::dynamodb::{self as actors, DynamoActorStore};
 use dial_sinks::dynamodb::{DynamoFindingStore, create_table};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -19,6 +20,7 @@ use crate::aws;
 use crate::cli::{Role as RoleName, Run};
 use crate::detector::{Counts, Detect};
 use crate::failure::{Failure, Outcome, Result};
+use crate::learner::Learner;
 use crate::local;
 use crate::monitor::{Listener, Monitor};
 use crate::output::Output;
@@ -89,7 +91,9 @@ async fn follow_stream(
     if wants(args, RoleName::Detect) {
         create_table(&dynamodb, &settings.tables.findings()).await?;
         let findings = Arc::new(DynamoFindingStore::new(dynamodb.clone(), settings.tables.findings()));
-        let detect = Detect { rules: rules.clone(), findings, counts: counts.clone(), news };
+        actors::create_table(&dynamodb, &settings.tables.actors()).await?;
+        let learner = Learner::new(Arc::new(DynamoActorStore::new(dynamodb.clone(), settings.tables.actors())));
+        let detect = Detect { rules: rules.clone(), findings, learner, counts: counts.clone(), news };
         running.push(Role {
             name: "detect",
             leases: lease_table("detect"),

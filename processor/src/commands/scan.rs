@@ -1,6 +1,6 @@
 //! `dial scan`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,8 +9,10 @@ use comfy_table::Cell;
 use dial_rules::assessment::Assessment;
 use dial_rules::dead_letter::DeadLetter;
 use dial_rules::finding::Finding;
+use dial_rules::lineage::{Lineage, Resolved};
 use dial_rules::policy::Status;
 use dial_rules::severity::Severity;
+use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::sqlite::SqliteFindingStore;
 use dial_sinks::store::FindingStore;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,6 +22,7 @@ use crate::assess::Assessor;
 use crate::cli;
 use crate::failure::{Failure, Outcome, Result};
 use crate::inputs::Inputs;
+use crate::link_pile::LinkPile;
 use crate::output::{Output, note, number_cell, plain, severity_cell, thousands};
 use crate::pile::Pile;
 use crate::scan::{Progress, Report, Scan};
@@ -44,21 +47,26 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     let scan = Scan::start(rules, inputs.list, threads);
     stop_on_signal(scan.progress.clone())?;
 
-    let keep = match args.save {
-        true => Some(SqliteFindingStore::open(settings.data.findings_file()).await?),
-        false => None,
+    let (keep, links) = match args.save {
+        true => {
+            let actors = SqliteActorStore::open(settings.data.actors_file()).await?;
+            (Some(SqliteFindingStore::open(settings.data.findings_file()).await?), LinkPile::into_store(actors))
+        }
+        false => (None, LinkPile::default()),
     };
     let progress = scan.progress.clone();
-    let collected = collect(scan, total, args.severity, &assessor, keep).await;
+    let collected = collect(scan, total, args.severity, &assessor, keep, links).await;
     // The program ends when the reading threads have, and one may be waiting for standard input.
     let mut collected = collected.inspect_err(|_| progress.stop.store(true, Ordering::Relaxed))?;
     let summary = Summary::of(&mut collected.pile, &assessor, output).await?;
+    let origins = summary.worst.iter().map(|worst| worst.finding.subject.origin.clone());
+    let behind = collected.links.resolve(origins).await?;
     let took = started.elapsed();
     for problem in inputs.unreadable.iter().chain(&collected.unreadable) {
         note(&format!("cannot be read: {}", plain(problem)));
     }
     if !output.is_json() {
-        summary.print(output)?;
+        summary.print(&behind, output)?;
     }
     note(&sentence(&collected, inputs.passed_over, took, &summary));
     if args.save && summary.total + summary.hidden() > 0 {
@@ -86,6 +94,7 @@ fn kept(settings: &Settings) -> String {
 /// What came out of the reading threads.
 struct Collected {
     pile: Pile,
+    links: LinkPile,
     letters: u64,
     unreadable: Vec<String>,
     progress: Arc<Progress>,
@@ -105,10 +114,11 @@ async fn collect(
     least: Severity,
     assessor: &Assessor,
     keep: Option<SqliteFindingStore>,
+    links: LinkPile,
 ) -> Result<Collected> {
     let bar = progress_bar(total);
     let progress = scan.progress.clone();
-    let mut collected = Collected { pile: Pile::default(), letters: 0, unreadable: Vec::new(), progress };
+    let mut collected = Collected { pile: Pile::default(), links, letters: 0, unreadable: Vec::new(), progress };
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     loop {
         tokio::select! {
@@ -121,6 +131,7 @@ async fn collect(
                     }
                     collected.pile.add(findings).await?;
                 }
+                Some(Report::Links(links)) => collected.links.add(links).await?,
                 Some(Report::Unreadable(what)) => collected.unreadable.push(what),
                 Some(Report::DeadLetter { input, letter }) => {
                     collected.letters += 1;
@@ -260,7 +271,8 @@ impl Summary {
         counted.map(|(status, count)| format!("{} {status}", thousands(count))).collect::<Vec<_>>().join(", ")
     }
 
-    fn print(&self, output: &Output) -> Result<()> {
+    /// `behind` says who is behind the origins of the worst.
+    fn print(&self, behind: &HashMap<Lineage, Resolved>, output: &Output) -> Result<()> {
         if self.total == 0 {
             let hidden = if self.hidden() > 0 { " that is not hidden by the policy" } else { "" };
             return output.line(&format!("Nothing found{hidden}."));
@@ -278,7 +290,15 @@ impl Summary {
         output.line("\nThe worst:")?;
         let mut worst: Vec<&Assessment> = self.worst.iter().collect();
         worst.sort_by_key(|worst| (std::cmp::Reverse(worst.severity()), worst.finding.first_seen));
-        worst.into_iter().take(WORST_SHOWN).try_for_each(|worst| output.finding_line(worst))?;
+        for worst in worst.into_iter().take(WORST_SHOWN) {
+            output.finding_line(worst)?;
+            let origin = &worst.finding.subject.origin;
+            // Said only where it is more than the event says itself.
+            let more = behind.get(origin).filter(|resolved| resolved.lineage != *origin);
+            if let Some(told) = more.and_then(Resolved::told) {
+                output.line(&format!("    behind it: {}", plain(&told)))?;
+            }
+        }
         output.line("")
     }
 }
