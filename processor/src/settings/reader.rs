@@ -150,11 +150,15 @@ impl Reader {
         }
         let (place, taken) = document::follow(&self.table, &steps);
         let offset = place.and_then(|place| place.offset());
-        let missing = match steps.get(taken) {
-            Some(Step::Key(name)) => name.as_str(),
-            _ => "",
+        // Of a table that has lost a key, or a list that has lost all, what the whole lacks is no news.
+        let is_told = |(at, name): &(Option<usize>, String)| {
+            *at == offset
+                && match steps.get(taken) {
+                    Some(Step::Key(missing)) => name == missing,
+                    Some(Step::At(_)) | None => true,
+                }
         };
-        if self.told.iter().any(|(at, name)| *at == offset && name == missing) {
+        if self.told.iter().any(is_told) {
             return None;
         }
         let place = offset.map_or(Place::File, |at| Place::Line(self.line(at)));
