@@ -65,6 +65,8 @@ impl Monitor {
                 events: self.counts.events.load(Ordering::Relaxed),
                 dead_letters: self.counts.dead_letters.load(Ordering::Relaxed),
                 new_findings: self.counts.new_findings.load(Ordering::Relaxed),
+                links: self.counts.links.load(Ordering::Relaxed),
+                links_waiting: self.counts.links_waiting.load(Ordering::Relaxed),
             },
             // After the looks, so that no time in them lies ahead.
             now: Instant::now(),

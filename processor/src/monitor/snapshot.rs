@@ -39,6 +39,8 @@ pub(crate) struct Done {
     pub(crate) events: u64,
     pub(crate) dead_letters: u64,
     pub(crate) new_findings: u64,
+    pub(crate) links: u64,
+    pub(crate) links_waiting: u64,
 }
 
 impl Snapshot {
@@ -128,7 +130,7 @@ pub(crate) mod tests {
             RoleSnapshot { name: "detect", health: detect, progress: BTreeMap::from([(shard(1), progress)]) },
             RoleSnapshot { name: "archive", health: archive, progress: BTreeMap::new() },
         ];
-        let done = Done { events: 30, dead_letters: 2, new_findings: 4 };
+        let done = Done { events: 30, dead_letters: 2, new_findings: 4, links: 7, links_waiting: 3 };
         let worker_id = "host-1".to_owned();
         Snapshot { worker_id, started, started_epoch: 1.7e9, now, stopping: false, roles, done }
     }
