@@ -36,6 +36,8 @@ pub(crate) struct Counts {
     pub(crate) new_findings: AtomicU64,
     /// What events taught of who is behind credentials.
     pub(crate) links: AtomicU64,
+    /// How many of them are being written.
+    pub(crate) links_waiting: Arc<AtomicU64>,
     /// New findings by what the policy makes of them, in the order of [`Status::ALL`]; counted when they are shown.
     by_status: [AtomicU64; Status::ALL.len()],
 }
@@ -69,7 +71,7 @@ impl Counts {
 impl ProcessorFactory for Detect {
     fn start(&self, shard: &ShardStart) -> Box<dyn ShardProcessor> {
         tracing::info!(shard = %shard.shard_id, checkpoint = %shard.checkpoint, "detecting");
-        let lessons = Lessons::new(self.learner.clone(), shard.checkpoint.clone());
+        let lessons = Lessons::new(self.learner.clone(), shard.checkpoint.clone(), self.counts.links_waiting.clone());
         Box::new(Detector { shared: self.clone(), lessons })
     }
 }
