@@ -404,3 +404,7 @@ fn origins(settings: &Settings) -> Origins {
     }
     (files, fetched)
 }
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;
