@@ -189,6 +189,13 @@ ids, names and times. What only you can say is marked TODO. No file is overwritt
   dial rules list --tag persistence --status stable my-rules/
   dial rules list --json | jq -r 'select(.severity == \"high\") .title'")]
     List(RuleList),
+    /// Show how the rules on trial have done: [[policy.staged]] of the settings
+    #[command(after_help = "Examples:
+  dial rules staged
+  dial rules staged --json | jq 'select(.findings_per_day > 5) .title'
+
+A rule on trial is evaluated and its findings are recorded; they are alerted from the end of the trial on.")]
+    Staged(DataArgs),
     /// Show condition by condition why a rule matches events, or why not
     #[command(after_help = "Examples:
   dial rules explain 03b5938b --event event.json
@@ -315,6 +322,7 @@ pub(crate) enum Findings {
   dial findings list --severity high --since 2024-05-01
   dial findings list --data ./dial-demo                    what `dial demo` left
   dial findings list --rule 6b70f895 --data ./dial-demo    of one rule
+  dial findings list --suppressed                          what the policy hides, by whom and why
 
 A rule's id may be shortened; `dial rules list` shows it.")]
     List(FindingsList),
@@ -345,6 +353,12 @@ pub(crate) struct FindingsList {
     /// Last seen at this time or later: a date, or a time such as 2024-05-01T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) since: Option<i64>,
+    /// Those that the policy hides, with who answers for it and why
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) suppressed: bool,
+    /// Open and hidden ones
+    #[arg(long)]
+    pub(crate) all: bool,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) limit: usize,

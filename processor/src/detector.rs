@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use dial_ingest::{Batch, Checkpointer, Position, ProcessError, ProcessorFactory, ShardProcessor, ShardStart};
 use dial_rules::finding::Finding;
+use dial_rules::policy::Status;
 use dial_rules::ruleset::RuleSet;
 use dial_sinks::store::{FindingStore, RecordOutcome, StoreError};
 use tokio::sync::mpsc;
@@ -30,6 +31,8 @@ pub(crate) struct Counts {
     pub(crate) events: AtomicU64,
     pub(crate) dead_letters: AtomicU64,
     pub(crate) new_findings: AtomicU64,
+    /// New findings by what the policy makes of them, in the order of [`Status::ALL`]; counted when they are shown.
+    by_status: [AtomicU64; Status::ALL.len()],
 }
 
 impl Counts {
@@ -38,7 +41,23 @@ impl Counts {
         let [records, events, dead_letters, new_findings] =
             [&self.records, &self.events, &self.dead_letters, &self.new_findings]
                 .map(|count| count.load(Ordering::Relaxed));
-        tracing::info!(records, events, dead_letters, new_findings, "done");
+        let hidden = self.hidden();
+        tracing::info!(records, events, dead_letters, new_findings, hidden, "done");
+    }
+
+    /// Counts a new finding of this status.
+    pub(crate) fn add_status(&self, status: Status) {
+        self.by_status[status as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// New findings by status, in the order of [`Status::ALL`].
+    pub(crate) fn by_status(&self) -> [u64; Status::ALL.len()] {
+        self.by_status.each_ref().map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// New findings that the policy hides.
+    pub(crate) fn hidden(&self) -> u64 {
+        self.by_status()[1..].iter().sum()
     }
 }
 

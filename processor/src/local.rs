@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::assess::Assessor;
 use crate::cli::{self, Role};
 use crate::commands::run::{show, wants};
 use crate::detector::{Counts, record};
@@ -41,12 +42,13 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Runs until the input ends or `shutdown`.
 pub(crate) async fn run(
     args: &cli::Run,
-    rules: Arc<RuleSet>,
+    (rules, assessor): (Arc<RuleSet>, Assessor),
     settings: &Settings,
     output: &Output,
     shutdown: CancellationToken,
 ) -> Result<Outcome> {
     let (news, arriving) = mpsc::unbounded_channel();
+    let counts = Arc::new(Counts::default());
     let line = Line {
         rules,
         findings: SqliteFindingStore::open(settings.data.findings_file()).await?,
@@ -57,7 +59,7 @@ pub(crate) async fn run(
         },
         detects: wants(args, Role::Detect),
         raw: settings.archive.raw,
-        counts: Counts::default(),
+        counts: counts.clone(),
         news,
     };
     let work = async {
@@ -65,11 +67,11 @@ pub(crate) async fn run(
             Some(folder) => line.watch(folder, args.until_drained, &shutdown).await,
             None => line.standard_input(&shutdown).await,
         };
-        line.counts.log();
         drop(line); // which ends the showing
         done
     };
-    let (done, shown) = tokio::join!(work, show(arriving, output));
+    let (done, shown) = tokio::join!(work, show(arriving, &assessor, &counts, output));
+    counts.log();
     done.and(shown).map(|()| Outcome::Fine)
 }
 
@@ -83,7 +85,7 @@ struct Line {
     objects: Option<Arc<dyn ObjectStore>>,
     detects: bool,
     raw: bool,
-    counts: Counts,
+    counts: Arc<Counts>,
     news: mpsc::UnboundedSender<Finding>,
 }
 

@@ -1,9 +1,11 @@
 //! `dial`: detections over CloudTrail, from a laptop to a Kinesis stream.
 
 mod archiver;
+mod assess;
 mod aws;
 mod bucket;
 mod cli;
+mod clock;
 mod commands;
 mod demo;
 mod detector;
@@ -56,7 +58,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
         Command::Demo(args) => commands::demo::run(args, &output).await,
         Command::Scan(args) => commands::scan::run(args, &settings, &output).await,
         Command::Run(args) => commands::run::run(args, &settings, &output).await,
-        Command::Rules(command) => commands::rules::run(command, &settings, &output),
+        Command::Rules(command) => commands::rules::run(command, &settings, &output).await,
         Command::Findings(command) => commands::findings::run(command, &settings, &output).await,
         Command::Shards(command) => commands::shards::run(command, &settings, &output).await,
         Command::Config(Config::Check) => commands::config::check(&settings, &output),

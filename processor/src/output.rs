@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, presets};
+use dial_rules::assessment::Assessment;
 use dial_rules::event::{Millis, rfc3339};
-use dial_rules::finding::Finding;
 use dial_rules::severity::Severity;
 use serde::Serialize;
 
@@ -61,15 +61,17 @@ impl Output {
     }
 
     /// A finding as one line for people: `12:04:31  HIGH  …`.
-    pub(crate) fn finding_line(&self, finding: &Finding) -> Result<()> {
-        let subject = &finding.subject;
-        let word = format!("{:<8}", subject.severity.as_str().to_uppercase());
-        let place = [subject.account_id.as_deref(), subject.region.as_deref()];
+    pub(crate) fn finding_line(&self, assessment: &Assessment) -> Result<()> {
+        let Assessment { finding, context, .. } = assessment;
+        let (subject, severity) = (&finding.subject, assessment.severity());
+        let word = format!("{:<8}", severity.as_str().to_uppercase());
+        let name = context.account.as_ref().and_then(|account| account.name.as_deref());
+        let place = [name, subject.account_id.as_deref(), subject.region.as_deref()];
         let place: Vec<&str> = place.into_iter().flatten().collect();
         self.line(&format!(
             "{}  {}  {}  {} ({})",
             clock(finding.first_seen),
-            self.paint(&word, subject.severity),
+            self.paint(&word, severity),
             plain(&subject.rule_title),
             plain(subject.actor.as_deref().unwrap_or("somebody")),
             plain(&place.join(" ")),

@@ -64,13 +64,13 @@ impl Pile {
         store.record(self.held.drain().map(|(_, finding)| finding).collect()).await.map(|_| ())
     }
 
-    /// Hands every finding to `visit`, the latest first.
+    /// Hands every finding to `visit`, a thousand at a time, the latest first.
     ///
     /// # Errors
     /// When the file cannot be written or read; whatever `visit` returns.
     pub(crate) async fn visit<E: From<StoreError>>(
         &mut self,
-        mut visit: impl FnMut(&Finding) -> Result<(), E>,
+        mut visit: impl AsyncFnMut(Vec<Finding>) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.spilled.is_some() {
             self.spill().await?;
@@ -78,12 +78,15 @@ impl Pile {
         let Some(Spilled { store, .. }) = &self.spilled else {
             let mut all: Vec<&Finding> = self.held.values().collect();
             all.sort_by(|a, b| (b.last_seen, &b.finding_id).cmp(&(a.last_seen, &a.finding_id)));
-            return all.into_iter().try_for_each(visit);
+            for page in all.chunks(MAX_LIMIT) {
+                visit(page.iter().map(|finding| (*finding).clone()).collect()).await?;
+            }
+            return Ok(());
         };
         let mut cursor: Option<Cursor> = None;
         loop {
             let page = store.list(&FindingFilter { limit: MAX_LIMIT, cursor, ..FindingFilter::default() }).await?;
-            page.findings.iter().try_for_each(&mut visit)?;
+            visit(page.findings).await?;
             cursor = page.next;
             if cursor.is_none() {
                 return Ok(());

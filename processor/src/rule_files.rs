@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
 use dial_rules::pack::{self, TEST_SUFFIX};
+use dial_rules::policy::rule_names::RuleNames;
+use dial_rules::policy::{Policy, Written};
 use dial_rules::ruleset::{Loaded, Problem, RuleFile, RuleSet};
 use dial_rules::tables::Tables;
 
 use crate::failure::{Failure, Result};
+use crate::settings::Settings;
 
 /// The files of rules at some paths.
 pub(crate) struct Files {
@@ -70,6 +73,36 @@ fn not_text(file: String, error: &FromUtf8Error) -> Problem {
     let good = error.utf8_error().valid_up_to();
     let line = 1 + error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count();
     Problem { file, line, message: format!("byte {good} of the file is not UTF-8: save the file as UTF-8") }
+}
+
+/// What the rules at these paths are called; `None` when they cannot be read.
+pub(crate) fn names(paths: &[PathBuf]) -> Option<RuleNames> {
+    read(paths).ok().map(|files| RuleNames::of(files.load().rules.rules()))
+}
+
+/// The rules in force, and the policy over them: those of `named` if there are any, else those of the settings; without
+/// the disabled ones.
+///
+/// # Errors
+/// As [`load`]; and every name in the policy that is no rule's, unless other rules than the settings' were named.
+pub(crate) fn in_force(named: &[PathBuf], settings: &Settings) -> Result<(RuleSet, Policy)> {
+    let (paths, own) = if named.is_empty() { (&settings.rules.paths[..], true) } else { (named, false) };
+    let rules = load(paths, &settings.facts)?;
+    let names = RuleNames::of(rules.rules());
+    let policy = settings.policy(&if own { names } else { names.lenient() }).map_err(Failure::Usage)?;
+    let rules = rules.without(policy.disabled());
+    Ok((rules, policy))
+}
+
+/// The policy over the settings' rules, which are read only if there is one.
+///
+/// # Errors
+/// As [`in_force`].
+pub(crate) fn policy(settings: &Settings) -> Result<Policy> {
+    match settings.policy == Written::default() {
+        true => Ok(Policy::default()),
+        false => in_force(&[], settings).map(|(_, policy)| policy),
+    }
 }
 
 /// A rule set to work with, whose facts know what the tables say.

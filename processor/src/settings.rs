@@ -30,11 +30,16 @@ mod worker;
 use std::path::Path;
 use std::sync::Arc;
 
+use dial_rules::accounts::{self, Accounts};
+use dial_rules::event::Millis;
 use dial_rules::fault::Fault;
+use dial_rules::policy::rule_names::RuleNames;
+use dial_rules::policy::{Policy, Written};
 use dial_rules::tables::Tables as FactTables;
 use serde::{Deserialize, Serialize};
 
 use self::reader::Reader;
+use crate::rule_files;
 
 pub(crate) use self::addresses::{AddressList, Addresses, Origin};
 pub(crate) use self::archive::Archive;
@@ -66,6 +71,10 @@ pub(crate) struct Settings {
     pub(crate) addresses: Addresses,
     pub(crate) organizations: Organizations,
     pub(crate) reputation: Reputation,
+    /// `[accounts.111122223333]`: what the organisation's accounts are called and where they belong.
+    pub(crate) accounts: Accounts,
+    /// `[policy]`: what to think of findings.
+    pub(crate) policy: Written,
     pub(crate) metrics: Metrics,
     pub(crate) log: Log,
     /// Where each key was set.
@@ -84,6 +93,12 @@ impl Settings {
         let mut reader = Reader::read::<Settings>(path.display().to_string(), text, std::env::vars_os());
         let mut settings: Settings = reader.value();
         reader.add(settings.faults());
+        if reader.told().is_some()
+            && let Some(names) = rule_files::names(&settings.rules.paths)
+        {
+            // Otherwise told once the rules are loaded; now, so that all is told at once.
+            reader.add(settings.policy_over(&names).err().unwrap_or_default());
+        }
         match reader.told() {
             Some(mistakes) => Err(mistakes),
             None => {
@@ -91,6 +106,32 @@ impl Settings {
                 Ok(settings)
             }
         }
+    }
+
+    /// The policy over these rules.
+    ///
+    /// # Errors
+    /// Every name that is no rule's, each with its place.
+    pub(crate) fn policy(&self, rules: &RuleNames) -> Result<Policy, String> {
+        self.policy_over(rules).map_err(|faults| match &self.origin {
+            Some(origin) => origin.tell(faults),
+            None => faults.iter().map(|fault| format!("`{}` {}", fault.path, fault.message)).collect(),
+        })
+    }
+
+    fn policy_over(&self, rules: &RuleNames) -> Result<Policy, Vec<Fault>> {
+        let within = |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.within("policy")).collect();
+        Policy::new(&self.policy, rules).map_err(within)
+    }
+
+    /// What is no mistake in the policy and yet to be looked at, a line each with its place.
+    pub(crate) fn policy_remarks(&self, now: Millis) -> Vec<String> {
+        let remarks = self.policy.remarks(&self.accounts, now).into_iter().map(|remark| remark.within("policy"));
+        let tell = |remark: Fault| match &self.origin {
+            Some(origin) => origin.tell(vec![remark]),
+            None => remark.message,
+        };
+        remarks.map(tell).collect()
     }
 
     /// What is wrong with the values, key by key.
@@ -104,6 +145,8 @@ impl Settings {
             ("addresses", self.addresses.faults()),
             ("organizations", self.organizations.faults()),
             ("reputation", self.reputation.faults()),
+            ("accounts", accounts::faults(&self.accounts)),
+            ("policy", self.policy.faults()),
             ("metrics", self.metrics.faults()),
             ("log", self.log.faults()),
         ])

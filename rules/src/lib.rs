@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod actor;
 pub mod addresses;
+pub mod assessment;
 pub mod check;
 pub mod context;
 pub mod coverage;
@@ -30,6 +31,7 @@ mod named_fields;
 pub mod nearest;
 pub mod pack;
 pub mod patterns;
+pub mod policy;
 mod requirement;
 mod resync;
 pub mod rule;

@@ -1,6 +1,6 @@
 //! [`RuleSet`]: rules loaded together, and the matches of an event.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -62,6 +62,7 @@ pub struct Match<'e> {
 #[derive(Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
+    disabled: Vec<Arc<Rule>>,
     cloudtrail: Index,
     guardduty: Index,
     securityhub: Index,
@@ -87,9 +88,30 @@ impl RuleSet {
         loaded
     }
 
-    /// The rules, in the order of their files.
+    /// The same rules without those with these ids, which [`RuleSet::disabled`] keeps.
+    #[must_use]
+    pub fn without(self, ids: &BTreeSet<String>) -> RuleSet {
+        if self.rules.iter().all(|rule| !ids.contains(&rule.id)) {
+            return self;
+        }
+        let mut left = RuleSet { tables: self.tables, disabled: self.disabled, ..RuleSet::default() };
+        for rule in self.rules {
+            match ids.contains(&rule.id) {
+                true => left.disabled.push(rule),
+                false => left.insert(rule),
+            }
+        }
+        left
+    }
+
+    /// The rules that are evaluated, in the order of their files.
     pub fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
+    }
+
+    /// The rules that were loaded and are not evaluated.
+    pub fn disabled(&self) -> &[Arc<Rule>] {
+        &self.disabled
     }
 
     /// The tables that facts use.
@@ -163,7 +185,7 @@ impl RuleSet {
         }
     }
 
-    fn insert(&mut self, rule: Rule) {
+    fn insert(&mut self, rule: Arc<Rule>) {
         let at = self.rules.len();
         let need = Need::of(&rule.requirement);
         let of_finding = Need { texts: need.texts.clone(), ..Need::default() };
@@ -177,7 +199,7 @@ impl RuleSet {
         if rule.looks_at(EventKind::SecurityHub) {
             self.securityhub.insert(at, of_finding);
         }
-        self.rules.push(Arc::new(rule));
+        self.rules.push(rule);
     }
 }
 
@@ -210,7 +232,7 @@ impl Loaded {
             match compiled {
                 Err(message) => self.problems.push(problem(document.locate(&message), message)),
                 Ok(compiled) => match seen.insert(compiled.id.clone(), file.name.clone()) {
-                    None => self.rules.insert(compiled),
+                    None => self.rules.insert(Arc::new(compiled)),
                     Some(other) => {
                         let message = format!(
                             "the rule id {} is already used in {other}: give this rule one of its own",

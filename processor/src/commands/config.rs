@@ -2,11 +2,11 @@
 
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note};
-use crate::rule_files;
 use crate::settings::Settings;
+use crate::{clock, rule_files};
 
 pub(crate) fn check(settings: &Settings, output: &Output) -> Result<Outcome> {
-    let rules = rule_files::load(&settings.rules.paths, &settings.facts)?;
+    let (rules, _) = rule_files::in_force(&[], settings)?;
     settings.metrics.check_variable().map_err(Failure::Usage)?;
     if output.is_json() {
         output.json(settings)?;
@@ -17,9 +17,13 @@ pub(crate) fn check(settings: &Settings, output: &Output) -> Result<Outcome> {
         Some(name) => format!("`dial run` follows the stream {name}"),
         None => "no stream is set: `dial run` reads standard input, or a folder with --watch".to_owned(),
     };
-    if let Some(remark) = settings.archive_remark() {
+    for remark in settings.archive_remark().into_iter().chain(settings.policy_remarks(clock::now())) {
         note(&format!("remark: {remark}"));
     }
-    note(&format!("the settings are fine; {} rules; {place}", rules.rules().len()));
+    let disabled = match rules.disabled().len() {
+        0 => String::new(),
+        count => format!(", {count} disabled"),
+    };
+    note(&format!("the settings are fine; {} rules{disabled}; {place}", rules.rules().len()));
     Ok(Outcome::Fine)
 }

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 
 pub(crate) fn run(args: &RuleCoverage, settings: &Settings, output: &Output) -> Result<Outcome> {
     let paths = &args.paths.paths;
-    let rules = rule_files::load(if paths.is_empty() { &settings.rules.paths } else { paths }, &settings.facts)?;
+    let (rules, _) = rule_files::in_force(paths, settings)?;
     let rules = rules.rules();
     let coverage = Coverage::of(rules);
     if args.navigator {

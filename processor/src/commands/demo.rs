@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::archiver::Archive;
+use crate::assess::Assessor;
 use crate::cli;
 use crate::demo::{ACCOUNTS, SimulatedEvent, day, quiet};
 use crate::detector::{Counts, Detect};
@@ -90,7 +91,7 @@ pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
     let player = tokio::spawn(play(events, stream.clone(), Duration::from_secs(args.seconds)));
     let watcher = tokio::spawn(stop_when_read(player, counts.clone(), archived, total, shutdown.clone()));
     let crew = Crew::new(&(stream as Arc<dyn StreamClient>), roles, &shift);
-    let show = Show { bar: progress_bar(total), counts: counts.clone() };
+    let show = Show { bar: progress_bar(total), assessor: Assessor::default(), counts: counts.clone() };
     let (ran, shown) = tokio::join!(roles::run(crew, shutdown), show.until_end(arriving, output));
     watcher.abort();
     ran?;
@@ -169,6 +170,7 @@ fn progress_bar(total: u64) -> ProgressBar {
 /// Shows findings as they come.
 struct Show {
     bar: ProgressBar,
+    assessor: Assessor,
     counts: Arc<Counts>,
 }
 
@@ -190,21 +192,21 @@ impl Show {
                     }
                 },
                 _ = tick.tick() => self.bar.set_position(self.counts.records.load(Ordering::Relaxed)),
-                _ = flush.tick() => self.print(&mut together, output)?,
+                _ = flush.tick() => self.print(&mut together, output).await?,
             }
         }
-        self.print(&mut together, output)?;
+        self.print(&mut together, output).await?;
         self.bar.finish_and_clear();
         Ok(by_severity)
     }
 
-    fn print(&self, findings: &mut Vec<Finding>, output: &Output) -> Result<()> {
+    async fn print(&self, findings: &mut Vec<Finding>, output: &Output) -> Result<()> {
         findings.sort_by_key(|finding| finding.first_seen);
-        for finding in findings.drain(..) {
+        for assessment in self.assessor.assess(std::mem::take(findings)).await {
             if output.is_json() {
-                output.json(&finding)?;
-            } else if finding.subject.severity > Severity::Low {
-                self.bar.suspend(|| output.finding_line(&finding))?;
+                output.json(&assessment)?;
+            } else if assessment.severity() > Severity::Low {
+                self.bar.suspend(|| output.finding_line(&assessment))?;
             }
         }
         Ok(())

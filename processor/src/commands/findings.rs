@@ -1,64 +1,126 @@
-//! `dial findings list` and `show`.
+//! `dial findings list`; `show` has a file of its own.
 
 use comfy_table::Cell;
-use dial_rules::finding::Finding;
+use dial_rules::assessment::Assessment;
+use dial_rules::policy::Status;
+use dial_rules::severity::Severity;
 use dial_sinks::filter::{FindingFilter, MAX_LIMIT};
 use dial_sinks::store::FindingStore;
 
-use crate::cli::{Findings, FindingsList, FindingsShow};
+use crate::assess::Assessor;
+use crate::cli::{Findings, FindingsList};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, clock, note, plain, severity_cell, thousands};
+use crate::rule_files;
 use crate::settings::Settings;
 use crate::stores;
 
 pub(crate) async fn run(command: Findings, settings: &Settings, output: &Output) -> Result<Outcome> {
     match command {
         Findings::List(args) => list(args, settings, output).await,
-        Findings::Show(args) => show(args, settings, output).await,
+        Findings::Show(args) => super::finding::show(args, settings, output).await,
     }
 }
 
 async fn list(args: FindingsList, settings: &Settings, output: &Output) -> Result<Outcome> {
+    let policy = rule_files::policy(settings)?;
+    let assessor = Assessor::new(policy, settings);
     let store = stores::findings(settings, args.data.data.as_deref()).await?;
-    let mut filter = FindingFilter {
-        from: args.since,
-        min_severity: Some(args.severity),
-        rule_id: args.rule,
-        ..FindingFilter::default()
-    };
     let Some(store) = store else {
-        return nothing(0, output);
+        return nothing(0, 0, output);
     };
     let store = store.as_ref();
-    let (mut found, mut more) = gather(store, &filter, args.limit).await?;
+    let mut wanted = Wanted::new(args, &assessor);
+    let mut found = wanted.gather(store, &assessor).await?;
     if found.is_empty()
-        && args.limit > 0
-        && let Some(begins) = &filter.rule_id
+        && wanted.limit > 0
+        && let Some(begins) = &wanted.filter.rule_id
         && let Some(id) = whole_rule_id(store, begins).await?
     {
-        filter.rule_id = Some(id);
-        (found, more) = gather(store, &filter, args.limit).await?;
+        wanted.filter.rule_id = Some(id);
+        found = wanted.gather(store, &assessor).await?;
     }
-    if found.is_empty() && args.limit > 0 {
+    if found.listed.is_empty() && wanted.limit > 0 {
         let any = FindingFilter { limit: MAX_LIMIT, ..FindingFilter::default() };
-        return nothing(store.list(&any).await?.findings.len(), output);
+        return nothing(store.list(&any).await?.findings.len(), found.hidden, output);
     }
-    print(&found, more, output)
+    found.print(wanted.shown, output)
 }
 
-/// At most `limit` findings that pass, and whether there may be more.
-async fn gather(store: &dyn FindingStore, filter: &FindingFilter, limit: usize) -> Result<(Vec<Finding>, bool)> {
-    let (mut filter, mut found) = (filter.clone(), Vec::new());
-    while found.len() < limit {
-        filter.limit = (limit - found.len()).min(MAX_LIMIT);
-        let page = store.list(&filter).await?;
-        found.extend(page.findings);
-        match page.next {
-            Some(next) => filter.cursor = Some(next),
-            None => return Ok((found, false)),
+/// Which findings to list.
+struct Wanted {
+    filter: FindingFilter,
+    severity: Severity,
+    shown: Shown,
+    limit: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Open,
+    Hidden,
+    All,
+}
+
+/// What was found of them.
+#[derive(Default)]
+struct Found {
+    listed: Vec<Assessment>,
+    /// How many would be listed if the policy did not hide them.
+    hidden: u64,
+    /// Whether there may be more.
+    more: bool,
+}
+
+impl Wanted {
+    fn new(args: FindingsList, assessor: &Assessor) -> Wanted {
+        let filter = FindingFilter {
+            from: args.since,
+            // Stores know the rule's severity; where the policy changes that, all are to be looked at.
+            min_severity: Some(args.severity).filter(|_| !assessor.policy().changes_severity()),
+            rule_id: args.rule,
+            ..FindingFilter::default()
+        };
+        let shown = match (args.all, args.suppressed) {
+            (true, _) => Shown::All,
+            (false, true) => Shown::Hidden,
+            (false, false) => Shown::Open,
+        };
+        Wanted { filter, severity: args.severity, shown, limit: args.limit }
+    }
+
+    fn lists(&self, status: Status) -> bool {
+        match self.shown {
+            Shown::All => true,
+            Shown::Open => status == Status::Open,
+            Shown::Hidden => status != Status::Open,
         }
     }
-    Ok((found, true))
+
+    /// At most `limit` findings that are wanted.
+    async fn gather(&self, store: &dyn FindingStore, assessor: &Assessor) -> Result<Found> {
+        let (mut filter, mut found) = (self.filter.clone(), Found::default());
+        while found.listed.len() < self.limit {
+            filter.limit = (self.limit - found.listed.len()).min(MAX_LIMIT);
+            let page = store.list(&filter).await?;
+            for assessment in assessor.assess(page.findings).await {
+                if assessment.severity() < self.severity {
+                    continue;
+                }
+                if self.lists(assessment.disposition.status) {
+                    found.listed.push(assessment);
+                } else if !assessment.is_open() {
+                    found.hidden += 1;
+                }
+            }
+            match page.next {
+                Some(next) => filter.cursor = Some(next),
+                None => return Ok(found),
+            }
+        }
+        found.more = true;
+        Ok(found)
+    }
 }
 
 /// The id of the only rule with findings whose id begins so and goes on.
@@ -91,13 +153,14 @@ async fn whole_rule_id(store: &dyn FindingStore, begins: &str) -> Result<Option<
 }
 
 /// Says why nothing is listed; `kept` findings are there, counted up to a page.
-fn nothing(kept: usize, output: &Output) -> Result<Outcome> {
+fn nothing(kept: usize, hidden: u64, output: &Output) -> Result<Outcome> {
     let text = match kept {
         0 => "No findings. `dial demo` makes some; `dial scan --save PATH` and `dial run` keep what they find."
             .to_owned(),
         MAX_LIMIT.. => format!("no finding matches; {} or more are kept", thousands(MAX_LIMIT as u64)),
         _ => format!("no finding matches; {kept} are kept"),
     };
+    let text = if hidden > 0 { format!("{text}; {}", hidden_words(hidden, false)) } else { text };
     match (output.is_json(), kept) {
         (true, 0) => {}
         (true, _) => note(&text),
@@ -106,95 +169,53 @@ fn nothing(kept: usize, output: &Output) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-fn print(found: &[Finding], more: bool, output: &Output) -> Result<Outcome> {
-    if output.is_json() {
-        found.iter().try_for_each(|finding| output.json(finding))?;
-    } else if !found.is_empty() {
-        let row = |finding: &Finding| {
-            let subject = &finding.subject;
-            let text = |text: &Option<String>| Cell::new(plain(text.as_deref().unwrap_or("")));
-            vec![
-                Cell::new(clock(finding.last_seen)),
-                severity_cell(subject.severity),
-                Cell::new(plain(&subject.rule_title)),
-                text(&subject.actor),
-                text(&subject.account_id),
-                Cell::new(&finding.finding_id),
-            ]
-        };
-        output.table(&["last seen (UTC)", "severity", "rule", "actor", "account", "id"], found.iter().map(row))?;
-    }
-    if more && !found.is_empty() {
-        note("there may be more: raise --limit");
-    }
-    Ok(Outcome::Fine)
+fn hidden_words(hidden: u64, more: bool) -> String {
+    let least = if more { " or more" } else { "" };
+    format!("{}{least} hidden by the policy: see `dial findings list --suppressed`", thousands(hidden))
 }
 
-async fn show(args: FindingsShow, settings: &Settings, output: &Output) -> Result<Outcome> {
-    let store = stores::findings(settings, args.data.data.as_deref()).await?;
-    let found = match &store {
-        Some(store) => find(store.as_ref(), &args.id).await?,
-        None => None,
-    };
-    let Some(finding) = found else {
-        return Err(Failure::Usage(format!("there is no finding {}: see `dial findings list`", plain(&args.id))));
-    };
-    if output.is_json() {
-        output.json(&finding)?;
-    } else {
-        describe(&finding, output)?;
+impl Found {
+    fn is_empty(&self) -> bool {
+        self.listed.is_empty() && self.hidden == 0
     }
-    Ok(Outcome::Fine)
-}
 
-/// The finding with this id, or the only one whose id begins so.
-async fn find(store: &dyn FindingStore, id: &str) -> Result<Option<Finding>> {
-    if let Some(finding) = store.get(id).await? {
-        return Ok(Some(finding));
-    }
-    let mut matching: Vec<Finding> = Vec::new();
-    let mut filter = FindingFilter { limit: MAX_LIMIT, ..FindingFilter::default() };
-    loop {
-        let page = store.list(&filter).await?;
-        matching.extend(page.findings.into_iter().filter(|finding| finding.finding_id.starts_with(id)));
-        if matching.len() > 1 {
-            return Err(Failure::Usage(format!("several findings' ids begin with {}: write more of it", plain(id))));
+    fn print(&self, shown: Shown, output: &Output) -> Result<Outcome> {
+        if output.is_json() {
+            self.listed.iter().try_for_each(|assessment| output.json(assessment))?;
+        } else if !self.listed.is_empty() {
+            let mut titles = vec!["last seen (UTC)", "severity", "rule", "actor", "account"];
+            if shown != Shown::Open {
+                titles.extend(["status", "why"]);
+            }
+            titles.push("id");
+            output.table(&titles, self.listed.iter().map(|assessment| row(assessment, shown)))?;
         }
-        match page.next {
-            Some(next) => filter.cursor = Some(next),
-            None => return Ok(matching.pop()),
+        if self.more && !self.listed.is_empty() {
+            note("there may be more: raise --limit");
         }
+        if self.hidden > 0 {
+            note(&hidden_words(self.hidden, self.more));
+        }
+        Ok(Outcome::Fine)
     }
 }
 
-fn describe(finding: &Finding, output: &Output) -> Result<()> {
+fn row(assessment: &Assessment, shown: Shown) -> Vec<Cell> {
+    let Assessment { finding, context, disposition } = assessment;
     let subject = &finding.subject;
-    output.finding_line(finding)?;
-    let lines = [
-        ("finding", Some(finding.finding_id.clone())),
-        ("rule", Some(finding.rule_id.clone())),
-        ("techniques", Some(subject.techniques.join(" ")).filter(|text| !text.is_empty())),
-        ("actor", subject.actor.clone()),
-        ("from", subject.source_ip.clone()),
-        ("account", subject.account_id.clone()),
-        ("region", subject.region.clone()),
-        ("first seen", Some(clock(finding.first_seen))),
-        ("last seen", Some(clock(finding.last_seen))),
-        ("events", Some(finding.event_count.to_string())),
+    let text = |text: Option<&str>| Cell::new(plain(text.unwrap_or("")));
+    let account = context.account.as_ref().and_then(|account| account.name.as_deref());
+    let mut cells = vec![
+        Cell::new(clock(finding.last_seen)),
+        severity_cell(disposition.severity),
+        text(Some(&subject.rule_title)),
+        text(subject.actor.as_deref()),
+        text(account.or(subject.account_id.as_deref())),
     ];
-    for (name, value) in lines {
-        if let Some(value) = value {
-            output.line(&format!("  {name:<11} {}", plain(&value)))?;
-        }
+    if shown != Shown::Open {
+        cells.push(Cell::new(disposition.status.as_str()));
+        cells.push(text(disposition.by.as_ref().map(|entry| entry.words()).as_deref()));
     }
-    for evidence in &finding.evidence {
-        output.line(&format!(
-            "  {}  {} {}  {}",
-            clock(evidence.event_time),
-            plain(&evidence.event_source),
-            plain(&evidence.event_name),
-            plain(&evidence.event_id)
-        ))?;
-    }
-    Ok(())
+    cells.push(Cell::new(&finding.finding_id));
+    cells
 }

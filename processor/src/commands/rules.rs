@@ -3,17 +3,20 @@
 use std::path::PathBuf;
 
 use comfy_table::Cell;
+use dial_rules::policy::rule_names::RuleNames;
+use dial_rules::policy::{Policy, Written};
 use dial_rules::rule::Rule;
 use dial_rules::ruleset::Loaded;
 use serde_json::json;
 
 use crate::cli::{RuleArgs, RuleFields, RuleList, Rules};
+use crate::clock;
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note, plain, severity_cell};
 use crate::rule_files::{self, Files};
 use crate::settings::Settings;
 
-pub(crate) fn run(command: Rules, settings: &Settings, output: &Output) -> Result<Outcome> {
+pub(crate) async fn run(command: Rules, settings: &Settings, output: &Output) -> Result<Outcome> {
     match command {
         Rules::Check(args) => {
             read(&args.paths.paths, settings).and_then(|files| super::rule_check::run(&files, args.strict, output))
@@ -21,7 +24,8 @@ pub(crate) fn run(command: Rules, settings: &Settings, output: &Output) -> Resul
         Rules::Test(args) => {
             read(&args.paths.paths, settings).and_then(|files| super::rule_tests::run(&files, &args, output))
         }
-        Rules::List(args) => read(&args.paths.paths, settings).and_then(|files| list(&files, &args, output)),
+        Rules::List(args) => read(&args.paths.paths, settings).and_then(|files| list(&files, &args, settings, output)),
+        Rules::Staged(args) => super::rule_staged::run(&args, settings, output).await,
         Rules::New(args) => super::rule_new::run(&args, output),
         Rules::Explain(args) => super::explain::run(&args, settings, output),
         Rules::Coverage(args) => super::coverage::run(&args, settings, output),
@@ -38,12 +42,15 @@ fn read(paths: &[PathBuf], settings: &Settings) -> Result<Files> {
     Ok(files)
 }
 
-fn list(files: &Files, args: &RuleList, output: &Output) -> Result<Outcome> {
+fn list(files: &Files, args: &RuleList, settings: &Settings, output: &Output) -> Result<Outcome> {
     let Loaded { rules, problems, .. } = files.load();
+    let names = RuleNames::of(rules.rules());
+    let own = args.paths.paths.is_empty() && problems.is_empty();
+    let policy = settings.policy(&if own { names } else { names.lenient() }).map_err(Failure::Usage)?;
     let chosen = || rules.rules().iter().filter(|rule| is_listed(rule, args));
     if output.is_json() {
         for rule in chosen() {
-            output.json(&as_json(rule))?;
+            output.json(&as_json(rule, &policy))?;
         }
     } else {
         let mut sorted: Vec<_> = chosen().collect();
@@ -54,10 +61,19 @@ fn list(files: &Files, args: &RuleList, output: &Output) -> Result<Outcome> {
                 Cell::new(plain(&rule.title)),
                 Cell::new(rule.techniques.join(" ")),
                 Cell::new(rule.service.as_deref().unwrap_or("any")),
+                Cell::new(state(rule, &policy).unwrap_or_default()),
                 Cell::new(&rule.id),
             ]
         });
-        output.table(&["severity", "rule", "techniques", "events", "id"], rows)?;
+        // Without a policy there is nothing to say in its column.
+        let silent = settings.policy == Written::default();
+        let titles = ["severity", "rule", "techniques", "events", "policy", "id"];
+        let without =
+            |row: Vec<Cell>| row.into_iter().enumerate().filter(|(at, _)| *at != 4).map(|(_, cell)| cell).collect();
+        match silent {
+            true => output.table(&[&titles[..4], &titles[5..]].concat(), rows.map(without))?,
+            false => output.table(&titles, rows)?,
+        }
     }
     for problem in &problems {
         note(&format!("error: {problem}"));
@@ -88,8 +104,22 @@ fn is_listed(rule: &Rule, args: &RuleList) -> bool {
         && wants(&args.status, &|wanted| is(&rule.status, wanted))
 }
 
-fn as_json(rule: &Rule) -> serde_json::Value {
+/// What the policy says of the rule itself: `disabled`, `muted`, `staged until 2030-12-31`, `promoted since …`.
+fn state(rule: &Rule, policy: &Policy) -> Option<String> {
+    if policy.disabled().contains(&rule.id) {
+        return Some("disabled".to_owned());
+    }
+    if policy.is_muted(&rule.id) {
+        return Some("muted".to_owned());
+    }
+    let trial = policy.trial(&rule.id)?;
+    let word = if trial.until > clock::now() { "staged until" } else { "promoted since" };
+    Some(format!("{word} {}", trial.until_text))
+}
+
+fn as_json(rule: &Rule, policy: &Policy) -> serde_json::Value {
     json!({
+        "policy": state(rule, policy),
         "id": rule.id, "title": rule.title, "severity": rule.severity, "service": rule.service,
         "status": rule.status, "tags": rule.tags,
         "techniques": rule.techniques, "tactics": rule.tactics, "description": rule.description,

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::archiver::Archive;
+use crate::assess::Assessor;
 use crate::aws;
 use crate::cli::{Role as RoleName, Run};
 use crate::detector::{Counts, Detect};
@@ -22,21 +23,27 @@ use crate::local;
 use crate::monitor::{Listener, Monitor};
 use crate::output::Output;
 use crate::roles::{self, Crew, Role, Shift};
-use crate::rule_files;
 use crate::settings::{Initial, Settings};
 use crate::stores;
+use crate::{clock, rule_files};
+
+/// How many findings are assessed together.
+const AT_A_TIME: usize = 256;
 
 pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Result<Outcome> {
-    let paths = if args.rules.rules.is_empty() { &settings.rules.paths } else { &args.rules.rules };
-    let rules = Arc::new(rule_files::load(paths, &settings.facts)?);
+    let (rules, policy) = rule_files::in_force(&args.rules.rules, settings)?;
+    let (rules, assessor) = (Arc::new(rules), Assessor::new(policy, settings));
+    for remark in settings.policy_remarks(clock::now()) {
+        tracing::warn!("{remark}");
+    }
     let shutdown = CancellationToken::new();
     cancel_on_signal(shutdown.clone())?;
     match &settings.stream.name {
         Some(_) if args.watch.is_some() => Err(Failure::Usage(
             "--watch follows a folder, but the settings name a stream: take one of them out".to_owned(),
         )),
-        Some(stream) => follow_stream(stream, &args, rules, settings, output, shutdown).await,
-        None => local::run(&args, rules, settings, output, shutdown).await,
+        Some(stream) => follow_stream(stream, &args, (rules, assessor), settings, output, shutdown).await,
+        None => local::run(&args, (rules, assessor), settings, output, shutdown).await,
     }
 }
 
@@ -64,7 +71,7 @@ pub(crate) fn cancel_on_signal(shutdown: CancellationToken) -> Result<()> {
 async fn follow_stream(
     stream: &str,
     args: &Run,
-    rules: Arc<RuleSet>,
+    (rules, assessor): (Arc<RuleSet>, Assessor),
     settings: &Settings,
     output: &Output,
     shutdown: CancellationToken,
@@ -109,7 +116,7 @@ async fn follow_stream(
     let crew = Crew::new(&client, running, &shift);
     let monitor = Monitor::new(shift.worker_id, crew.monitors(), counts.clone(), shutdown.clone());
     let serving = listener.map(|listener| listener.serve(Arc::new(monitor)));
-    let (ran, shown) = tokio::join!(roles::run(crew, shutdown), show(arriving, output));
+    let (ran, shown) = tokio::join!(roles::run(crew, shutdown), show(arriving, &assessor, &counts, output));
     if let Some(serving) = serving {
         serving.abort();
     }
@@ -145,13 +152,22 @@ fn shift(args: &Run, settings: &Settings) -> Shift {
     }
 }
 
-/// Prints new findings as they are recorded.
-pub(crate) async fn show(mut arriving: mpsc::UnboundedReceiver<Finding>, output: &Output) -> Result<()> {
-    while let Some(finding) = arriving.recv().await {
-        if output.is_json() {
-            output.json(&finding)?;
-        } else {
-            output.finding_line(&finding)?;
+/// Prints new findings as they are recorded, but those that the policy hides; all are counted.
+pub(crate) async fn show(
+    mut arriving: mpsc::UnboundedReceiver<Finding>,
+    assessor: &Assessor,
+    counts: &Counts,
+    output: &Output,
+) -> Result<()> {
+    let mut together = Vec::new();
+    while arriving.recv_many(&mut together, AT_A_TIME).await > 0 {
+        for assessment in assessor.assess(std::mem::take(&mut together)).await {
+            counts.add_status(assessment.disposition.status);
+            match (assessment.is_open(), output.is_json()) {
+                (false, _) => {}
+                (true, true) => output.json(&assessment)?,
+                (true, false) => output.finding_line(&assessment)?,
+            }
         }
     }
     Ok(())

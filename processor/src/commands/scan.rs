@@ -6,22 +6,25 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use comfy_table::Cell;
+use dial_rules::assessment::Assessment;
 use dial_rules::dead_letter::DeadLetter;
 use dial_rules::finding::Finding;
+use dial_rules::policy::Status;
 use dial_rules::severity::Severity;
 use dial_sinks::sqlite::SqliteFindingStore;
 use dial_sinks::store::FindingStore;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::assess::Assessor;
 use crate::cli;
 use crate::failure::{Failure, Outcome, Result};
 use crate::inputs::Inputs;
 use crate::output::{Output, note, number_cell, plain, severity_cell, thousands};
 use crate::pile::Pile;
-use crate::rule_files;
 use crate::scan::{Progress, Report, Scan};
 use crate::settings::Settings;
+use crate::{clock, rule_files};
 
 /// How many dead letters are told one by one.
 const LETTERS_TOLD: u64 = 20;
@@ -29,8 +32,11 @@ const LETTERS_TOLD: u64 = 20;
 const WORST_SHOWN: usize = 15;
 
 pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -> Result<Outcome> {
-    let paths = if args.rules.rules.is_empty() { &settings.rules.paths } else { &args.rules.rules };
-    let rules = Arc::new(rule_files::load(paths, &settings.facts)?);
+    let (rules, policy) = rule_files::in_force(&args.rules.rules, settings)?;
+    let (rules, assessor) = (Arc::new(rules), Assessor::new(policy, settings));
+    for remark in settings.policy_remarks(clock::now()) {
+        tracing::warn!("{remark}");
+    }
     let inputs = Inputs::find(&args.paths).await?;
     let threads = args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let total: u64 = inputs.list.iter().map(|input| input.size).sum();
@@ -43,10 +49,10 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
         false => None,
     };
     let progress = scan.progress.clone();
-    let collected = collect(scan, total, args.severity, keep).await;
+    let collected = collect(scan, total, args.severity, &assessor, keep).await;
     // The program ends when the reading threads have, and one may be waiting for standard input.
     let mut collected = collected.inspect_err(|_| progress.stop.store(true, Ordering::Relaxed))?;
-    let summary = Summary::of(&mut collected.pile, output).await?;
+    let summary = Summary::of(&mut collected.pile, &assessor, output).await?;
     let took = started.elapsed();
     for problem in inputs.unreadable.iter().chain(&collected.unreadable) {
         note(&format!("cannot be read: {}", plain(problem)));
@@ -55,7 +61,7 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
         summary.print(output)?;
     }
     note(&sentence(&collected, inputs.passed_over, took, &summary));
-    if args.save && summary.total > 0 {
+    if args.save && summary.total + summary.hidden() > 0 {
         note(&kept(settings));
     }
     Ok(if collected.stopped() {
@@ -93,7 +99,13 @@ impl Collected {
 }
 
 /// Gathers findings of severity `least` and above, in `keep` too, until everything is read.
-async fn collect(mut scan: Scan, total: u64, least: Severity, keep: Option<SqliteFindingStore>) -> Result<Collected> {
+async fn collect(
+    mut scan: Scan,
+    total: u64,
+    least: Severity,
+    assessor: &Assessor,
+    keep: Option<SqliteFindingStore>,
+) -> Result<Collected> {
     let bar = progress_bar(total);
     let progress = scan.progress.clone();
     let mut collected = Collected { pile: Pile::default(), letters: 0, unreadable: Vec::new(), progress };
@@ -102,8 +114,8 @@ async fn collect(mut scan: Scan, total: u64, least: Severity, keep: Option<Sqlit
         tokio::select! {
             report = scan.reports.recv() => match report {
                 None => break,
-                Some(Report::Findings(mut findings)) => {
-                    findings.retain(|finding| finding.subject.severity >= least);
+                Some(Report::Findings(findings)) => {
+                    let findings = severe(findings, least, assessor).await;
                     if let Some(store) = &keep {
                         store.record(findings.clone()).await?;
                     }
@@ -125,6 +137,15 @@ async fn collect(mut scan: Scan, total: u64, least: Severity, keep: Option<Sqlit
         note(&format!("and {} more dead letters", thousands(collected.letters - LETTERS_TOLD)));
     }
     Ok(collected)
+}
+
+/// The findings of severity `least` and above.
+async fn severe(findings: Vec<Finding>, least: Severity, assessor: &Assessor) -> Vec<Finding> {
+    if least == Severity::Informational {
+        return findings;
+    }
+    let assessed = assessor.assess(findings).await.into_iter();
+    assessed.filter(|assessment| assessment.severity() >= least).map(|assessment| assessment.finding).collect()
 }
 
 fn letter_line(input: &str, letter: &DeadLetter) -> String {
@@ -172,29 +193,42 @@ fn stop_on_signal(progress: Arc<Progress>) -> Result<()> {
 /// Findings counted.
 #[derive(Default)]
 struct Summary {
+    /// Those that are to be seen; what follows is of these.
     total: u64,
-    by_rule: BTreeMap<String, (Severity, String, u64)>,
-    worst: Vec<Finding>,
+    /// By id and severity: the title, and how many.
+    by_rule: BTreeMap<(String, Severity), (String, u64)>,
+    worst: Vec<Assessment>,
+    /// All of them, in the order of [`Status::ALL`].
+    by_status: [u64; Status::ALL.len()],
 }
 
 impl Summary {
     /// Counts the findings and, when they are to be printed as JSON, prints them on the way.
-    async fn of(pile: &mut Pile, output: &Output) -> Result<Summary> {
+    async fn of(pile: &mut Pile, assessor: &Assessor, output: &Output) -> Result<Summary> {
         let mut summary = Summary::default();
-        pile.visit(|finding| {
-            summary.count(finding);
-            if output.is_json() { output.json(finding) } else { Ok(()) }
+        pile.visit(async |findings| {
+            for assessment in assessor.assess(findings).await {
+                summary.by_status[assessment.disposition.status as usize] += 1;
+                if assessment.is_open() {
+                    if output.is_json() {
+                        output.json(&assessment)?;
+                    }
+                    summary.count(assessment);
+                }
+            }
+            Ok::<(), Failure>(())
         })
         .await?;
         Ok(summary)
     }
 
-    fn count(&mut self, finding: &Finding) {
-        let (severity, title) = (finding.subject.severity, &finding.subject.rule_title);
+    fn count(&mut self, assessment: Assessment) {
+        let severity = assessment.severity();
+        let Finding { rule_id, subject, .. } = &assessment.finding;
         self.total += 1;
-        self.by_rule.entry(finding.rule_id.clone()).or_insert_with(|| (severity, title.clone(), 0)).2 += 1;
+        self.by_rule.entry((rule_id.clone(), severity)).or_insert_with(|| (subject.rule_title.clone(), 0)).1 += 1;
         if severity >= Severity::Medium {
-            self.worst.push(finding.clone());
+            self.worst.push(assessment);
             if self.worst.len() > 8 * WORST_SHOWN {
                 self.keep_worst();
             }
@@ -202,35 +236,49 @@ impl Summary {
     }
 
     fn keep_worst(&mut self) {
-        self.worst.sort_by_key(|finding| (std::cmp::Reverse(finding.subject.severity), finding.first_seen));
+        self.worst.sort_by_key(|worst| (std::cmp::Reverse(worst.severity()), worst.finding.first_seen));
         self.worst.truncate(WORST_SHOWN);
     }
 
     fn by_severity(&self) -> String {
         let counts = Severity::WORST_FIRST.into_iter().filter_map(|level| {
-            let count: u64 = self.by_rule.values().filter(|rule| rule.0 == level).map(|rule| rule.2).sum();
+            let of_level = self.by_rule.iter().filter(|((_, severity), _)| *severity == level);
+            let count: u64 = of_level.map(|(_, (_, count))| count).sum();
             (count > 0).then(|| format!("{} {level}", thousands(count)))
         });
         counts.collect::<Vec<_>>().join(", ")
     }
 
+    /// How many the policy hides.
+    fn hidden(&self) -> u64 {
+        self.by_status[1..].iter().sum()
+    }
+
+    /// `2 suppressed, 1 muted`
+    fn hidden_words(&self) -> String {
+        let counted = Status::ALL.into_iter().zip(self.by_status).skip(1).filter(|(_, count)| *count > 0);
+        counted.map(|(status, count)| format!("{} {status}", thousands(count))).collect::<Vec<_>>().join(", ")
+    }
+
     fn print(&self, output: &Output) -> Result<()> {
         if self.total == 0 {
-            return output.line("Nothing found.");
+            let hidden = if self.hidden() > 0 { " that is not hidden by the policy" } else { "" };
+            return output.line(&format!("Nothing found{hidden}."));
         }
-        let mut rules: Vec<_> = self.by_rule.values().collect();
-        rules.sort_by_key(|(severity, title, count)| (std::cmp::Reverse((*severity, *count)), title.clone()));
-        let rows = rules.into_iter().map(|(severity, title, count)| {
-            vec![severity_cell(*severity), number_cell(*count), Cell::new(plain(title))]
-        });
+        let mut rules: Vec<_> =
+            self.by_rule.iter().map(|((_, severity), (title, count))| (*severity, title, *count)).collect();
+        rules.sort_by_key(|(severity, title, count)| (std::cmp::Reverse((*severity, *count)), (*title).clone()));
+        let rows = rules
+            .into_iter()
+            .map(|(severity, title, count)| vec![severity_cell(severity), number_cell(count), Cell::new(plain(title))]);
         output.table(&["severity", "findings", "rule"], rows)?;
         if self.worst.is_empty() {
             return Ok(());
         }
         output.line("\nThe worst:")?;
-        let mut worst: Vec<&Finding> = self.worst.iter().collect();
-        worst.sort_by_key(|finding| (std::cmp::Reverse(finding.subject.severity), finding.first_seen));
-        worst.into_iter().take(WORST_SHOWN).try_for_each(|finding| output.finding_line(finding))?;
+        let mut worst: Vec<&Assessment> = self.worst.iter().collect();
+        worst.sort_by_key(|worst| (std::cmp::Reverse(worst.severity()), worst.finding.first_seen));
+        worst.into_iter().take(WORST_SHOWN).try_for_each(|worst| output.finding_line(worst))?;
         output.line("")
     }
 }
@@ -248,6 +296,9 @@ fn sentence(collected: &Collected, passed_over: u64, took: Duration, summary: &S
     );
     if summary.total > 0 {
         text += &format!(" ({})", summary.by_severity());
+    }
+    if summary.hidden() > 0 {
+        text += &format!("; hidden by the policy: {}", summary.hidden_words());
     }
     if collected.letters > 0 {
         text += &format!(", {} dead letters", thousands(collected.letters));

@@ -1,6 +1,7 @@
 //! A worker's metrics, named after the Kinesis Client Library's, so that its operators know them.
 
 use dial_ingest::health::Processed;
+use dial_rules::policy::Status;
 use tokio::time::Instant;
 
 use super::exposition::{Exposition, Kind};
@@ -106,6 +107,11 @@ fn detect(out: &mut Exposition, snapshot: &Snapshot) {
     ] {
         out.metric(Kind::Counter, name, help);
         out.sample(&[], value);
+    }
+    let help = "The same by what the policy made of them when they were new.";
+    out.metric(Kind::Counter, "dial_new_findings_by_status_total", help);
+    for (status, count) in Status::ALL.into_iter().zip(snapshot.done.by_status) {
+        out.sample(&[("status", status.as_str())], count);
     }
 }
 

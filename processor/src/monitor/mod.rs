@@ -65,6 +65,7 @@ impl Monitor {
                 events: self.counts.events.load(Ordering::Relaxed),
                 dead_letters: self.counts.dead_letters.load(Ordering::Relaxed),
                 new_findings: self.counts.new_findings.load(Ordering::Relaxed),
+                by_status: self.counts.by_status(),
             },
             // After the looks, so that no time in them lies ahead.
             now: Instant::now(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dial_ingest::health::{Unfit, WorkerHealth};
 use dial_ingest::progress::WorkerProgress;
+use dial_rules::policy::Status;
 use tokio::time::Instant;
 
 /// A loop that has not read its lease table for so many failover times, and for [`STUCK_AT_LEAST`], is taken for stuck.
@@ -39,6 +40,8 @@ pub(crate) struct Done {
     pub(crate) events: u64,
     pub(crate) dead_letters: u64,
     pub(crate) new_findings: u64,
+    /// New findings by status, in the order of [`Status::ALL`].
+    pub(crate) by_status: [u64; Status::ALL.len()],
 }
 
 impl Snapshot {
@@ -128,7 +131,7 @@ pub(crate) mod tests {
             RoleSnapshot { name: "detect", health: detect, progress: BTreeMap::from([(shard(1), progress)]) },
             RoleSnapshot { name: "archive", health: archive, progress: BTreeMap::new() },
         ];
-        let done = Done { events: 30, dead_letters: 2, new_findings: 4 };
+        let done = Done { events: 30, dead_letters: 2, new_findings: 4, by_status: [2, 1, 0, 1, 0] };
         let worker_id = "host-1".to_owned();
         Snapshot { worker_id, started, started_epoch: 1.7e9, now, stopping: false, roles, done }
     }

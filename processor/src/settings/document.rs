@@ -36,6 +36,11 @@ impl Place<'_> {
     pub(super) fn offset(&self) -> Option<usize> {
         self.key.as_ref().or(self.value.as_ref()).map(|range| range.start)
     }
+
+    /// Whether nothing is below it.
+    pub(super) fn is_empty(&self) -> bool {
+        children(&self.path, self.node).is_empty()
+    }
 }
 
 impl<'t> Node<'t> {

@@ -50,7 +50,11 @@ fn unknown_key(path: &str, name: &str, known: &[String]) -> Mistake {
     let parent = path.strip_suffix(name).map_or("", |parent| parent.trim_end_matches('.'));
     let kind = if parent.is_empty() { "section" } else { "key" };
     let list = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    let place = if parent.is_empty() { "there are".to_owned() } else { format!("`{parent}` has") };
+    let place = match (parent, near) {
+        ("", None) => "there are".to_owned(),
+        ("", Some(_)) => "There are".to_owned(),
+        (parent, _) => format!("`{parent}` has"),
+    };
     let message = format!("`{path}` is no {kind}: {}{place} {list}", hint(near));
     Mistake { message, meant: near.map(str::to_owned) }
 }

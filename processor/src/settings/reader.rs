@@ -22,8 +22,8 @@ pub(super) struct Reader {
     text: String,
     /// What the file says, without what was told to be wrong.
     table: Table,
-    /// Keys below a table that begins at this offset which were told to be wrong, or which wrong ones were meant to be. Of
-    /// an element of a list the key is empty.
+    /// Keys below a table that begins at this offset which were told to be wrong, or which wrong ones were meant to be. The
+    /// key is empty of a list that has lost all it had.
     told: Vec<(Option<usize>, String)>,
     variables: Vec<Variable>,
     mistakes: Vec<Mistake>,
@@ -76,8 +76,8 @@ impl Reader {
             let place = at.map_or(Place::File, |at| Place::Line(self.line(at)));
             let message = retell("invalid type: sequence, expected a map", &segment(&name)).message;
             self.mistakes.push(Mistake { place, message });
-            self.remember(&path, None);
             document::remove(&mut self.table, &path);
+            self.remember(&path, None);
         }
     }
 
@@ -96,20 +96,22 @@ impl Reader {
             let (place, _) = document::follow(&self.table, &path);
             let line = place.and_then(|place| place.offset()).map_or(1, |at| self.line(at));
             self.mistakes.push(Mistake { place: Place::Line(line), message: mistake.message });
-            self.remember(&path, mistake.meant);
             document::remove(&mut self.table, &path);
+            self.remember(&path, mistake.meant);
         }
     }
 
     /// Notes which keys were told, so that nothing else is told of them.
     fn remember(&mut self, path: &[Step], meant: Option<String>) {
         let Some((last, parent)) = path.split_last() else { return };
-        let offset = document::follow(&self.table, parent).0.and_then(|place| place.offset());
-        let name = match last {
-            Step::Key(name) => name.clone(),
-            Step::At(_) => String::new(),
-        };
-        self.told.push((offset, name));
+        let place = document::follow(&self.table, parent).0;
+        let offset = place.as_ref().and_then(|place| place.offset());
+        match last {
+            Step::Key(name) => self.told.push((offset, name.clone())),
+            // That a list is empty is no news when what was in it is told.
+            Step::At(_) if place.is_some_and(|place| place.is_empty()) => self.told.push((offset, String::new())),
+            Step::At(_) => {}
+        }
         self.told.extend(meant.map(|meant| (offset, meant)));
     }
 
@@ -166,7 +168,16 @@ impl Reader {
 
     /// All mistakes, a line each; `None` when there are none.
     pub(super) fn told(&self) -> Option<String> {
-        let mut mistakes = self.mistakes.clone();
+        self.lines(self.mistakes.clone())
+    }
+
+    /// These mistakes, a line each.
+    pub(super) fn tell(&self, faults: Vec<Fault>) -> String {
+        let mistakes = faults.into_iter().filter_map(|fault| self.located(fault)).collect();
+        self.lines(mistakes).unwrap_or_default()
+    }
+
+    fn lines(&self, mut mistakes: Vec<Mistake>) -> Option<String> {
         mistakes.sort();
         mistakes.dedup();
         let lines: Vec<String> = mistakes

@@ -11,7 +11,7 @@
 
 mod acl;
 mod caller;
-mod cidr;
+pub(crate) mod cidr;
 mod condition;
 mod database;
 mod document;

@@ -1,0 +1,137 @@
+//! `dial findings show`.
+
+use dial_rules::assessment::Assessment;
+use dial_rules::context::Context;
+use dial_rules::finding::Finding;
+use dial_rules::policy::{Disposition, Policy, Written};
+use dial_rules::rule::Rule;
+use dial_sinks::filter::{FindingFilter, MAX_LIMIT};
+use dial_sinks::store::FindingStore;
+
+use crate::assess::Assessor;
+use crate::cli::FindingsShow;
+use crate::failure::{Failure, Outcome, Result};
+use crate::output::{Output, clock, plain};
+use crate::rule_files;
+use crate::settings::Settings;
+use crate::stores;
+
+pub(super) async fn show(args: FindingsShow, settings: &Settings, output: &Output) -> Result<Outcome> {
+    let (rules, policy) = match rule_files::in_force(&[], settings) {
+        Ok((rules, policy)) => (Some(rules), policy),
+        // A finding can be shown without what its rule says.
+        Err(_) if settings.policy == Written::default() => (None, Policy::default()),
+        Err(failure) => return Err(failure),
+    };
+    let store = stores::findings(settings, args.data.data.as_deref()).await?;
+    let found = match &store {
+        Some(store) => find(store.as_ref(), &args.id).await?,
+        None => None,
+    };
+    let assessed = Assessor::new(policy, settings).assess(found.into_iter().collect()).await;
+    let Some(assessment) = assessed.into_iter().next() else {
+        return Err(Failure::Usage(format!("there is no finding {}: see `dial findings list`", plain(&args.id))));
+    };
+    if output.is_json() {
+        output.json(&assessment)?;
+    } else {
+        let id = &assessment.finding.rule_id;
+        let rule =
+            rules.iter().flat_map(|rules| rules.rules().iter().chain(rules.disabled())).find(|rule| rule.id == *id);
+        describe(&assessment, rule.map(AsRef::as_ref), output)?;
+    }
+    Ok(Outcome::Fine)
+}
+
+/// The finding with this id, or the only one whose id begins so.
+async fn find(store: &dyn FindingStore, id: &str) -> Result<Option<Finding>> {
+    if let Some(finding) = store.get(id).await? {
+        return Ok(Some(finding));
+    }
+    let mut matching: Vec<Finding> = Vec::new();
+    let mut filter = FindingFilter { limit: MAX_LIMIT, ..FindingFilter::default() };
+    loop {
+        let page = store.list(&filter).await?;
+        matching.extend(page.findings.into_iter().filter(|finding| finding.finding_id.starts_with(id)));
+        if matching.len() > 1 {
+            return Err(Failure::Usage(format!("several findings' ids begin with {}: write more of it", plain(id))));
+        }
+        match page.next {
+            Some(next) => filter.cursor = Some(next),
+            None => return Ok(matching.pop()),
+        }
+    }
+}
+
+fn describe(assessment: &Assessment, rule: Option<&Rule>, output: &Output) -> Result<()> {
+    let Assessment { finding, context, disposition } = assessment;
+    output.finding_line(assessment)?;
+    let line = |name: &str, value: &str| output.line(&format!("  {name:<11} {}", plain(value)));
+    for (name, value) in content(finding).into_iter().chain(around(context)).chain(judged(disposition)) {
+        line(name, &value)?;
+    }
+    for evidence in &finding.evidence {
+        output.line(&format!(
+            "  {}  {} {}  {}",
+            clock(evidence.event_time),
+            plain(&evidence.event_source),
+            plain(&evidence.event_name),
+            plain(&evidence.event_id)
+        ))?;
+    }
+    for (title, text) in rule.map(advice).unwrap_or_default() {
+        output.line(&format!("\n{title}"))?;
+        for paragraph in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            output.line(&format!("  {}", plain(paragraph)))?;
+        }
+    }
+    Ok(())
+}
+
+/// What was recorded.
+fn content(finding: &Finding) -> Vec<(&'static str, String)> {
+    let subject = &finding.subject;
+    let lines = [
+        ("finding", Some(finding.finding_id.clone())),
+        ("rule", Some(finding.rule_id.clone())),
+        ("techniques", Some(subject.techniques.join(" ")).filter(|text| !text.is_empty())),
+        ("actor", subject.actor.clone()),
+        ("arn", subject.actor_arn.clone()),
+        ("from", subject.source_ip.clone()),
+        ("account", subject.account_id.clone()),
+        ("region", subject.region.clone()),
+        ("first seen", Some(clock(finding.first_seen))),
+        ("last seen", Some(clock(finding.last_seen))),
+        ("events", Some(finding.event_count.to_string())),
+    ];
+    let group = finding.group.iter().map(|(field, value)| ("group", format!("{field} = {value}")));
+    lines.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(group).collect()
+}
+
+/// What is known beside it.
+fn around(context: &Context) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if let Some(account) = &context.account {
+        let tags = account.tags.iter().map(|(key, value)| format!("{key}={value}"));
+        let parts = account.name.iter().chain(&account.environment).chain(&account.ou).cloned().chain(tags);
+        lines.push(("is", parts.collect::<Vec<_>>().join("  ")));
+    }
+    lines.retain(|(_, text)| !text.is_empty());
+    lines
+}
+
+/// What the policy makes of it.
+fn judged(disposition: &Disposition) -> Vec<(&'static str, String)> {
+    let why = disposition.by.as_ref().map(|entry| format!(": {}, by {}", entry.words(), entry.entry));
+    let status = ("status", format!("{}{}", disposition.status, why.unwrap_or_default()));
+    let adjusted = disposition.adjusted.iter().map(|words| ("severity", words.clone()));
+    [status].into_iter().chain(adjusted).collect()
+}
+
+/// What the rule in force says to whoever looks at it.
+fn advice(rule: &Rule) -> Vec<(&'static str, String)> {
+    let remediation = rule.remediation.clone().unwrap_or_default();
+    let harmless = rule.false_positives.iter().map(|text| format!("- {text}")).collect::<Vec<_>>().join("\n");
+    let all = [("What it means", rule.description.clone()), ("What to do", remediation), ("Harmless if", harmless)];
+    all.into_iter().filter(|(_, text)| !text.trim().is_empty()).collect()
+}
