@@ -9,8 +9,9 @@ use dial_ingest::{Batch, Checkpointer, Position, ProcessError, ProcessorFactory,
 use dial_rules::finding::Finding;
 use dial_rules::policy::Status;
 use dial_rules::ruleset::RuleSet;
+use dial_rules::tables::Tables;
 use dial_sinks::store::{FindingStore, RecordOutcome, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::pipeline::Detected;
 
@@ -18,6 +19,8 @@ use crate::pipeline::Detected;
 #[derive(Clone)]
 pub(crate) struct Detect {
     pub(crate) rules: Arc<RuleSet>,
+    /// The tables in force: a batch sees one state of them.
+    pub(crate) tables: watch::Receiver<Arc<Tables>>,
     pub(crate) findings: Arc<dyn FindingStore>,
     pub(crate) counts: Arc<Counts>,
     /// New findings, for whoever shows them. It may be slow or gone: showing is not delivering.
@@ -78,11 +81,12 @@ struct Detector {
 #[async_trait]
 impl ShardProcessor for Detector {
     async fn process(&mut self, batch: &Batch, checkpointer: &Checkpointer) -> Result<(), ProcessError> {
-        let Detect { rules, findings, counts, news } = &self.shared;
+        let Detect { rules, tables, findings, counts, news } = &self.shared;
+        let tables = tables.borrow().clone();
         let mut detected = Detected::default();
         // A full batch takes milliseconds, but a small record may decompress to very much.
         tokio::task::block_in_place(|| {
-            batch.records.iter().for_each(|record| detected.add(rules, &record.data));
+            batch.records.iter().for_each(|record| detected.add(rules, &tables, &record.data));
         });
         let Detected { events, findings: found, dead_letters } = detected;
         for letter in &dead_letters {

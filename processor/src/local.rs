@@ -16,9 +16,10 @@ use dial_analytics::store::ObjectStore;
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::finding::Finding;
 use dial_rules::ruleset::RuleSet;
+use dial_rules::tables::Tables;
 use dial_sinks::sqlite::SqliteFindingStore;
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::assess::Assessor;
@@ -51,6 +52,7 @@ pub(crate) async fn run(
     let counts = Arc::new(Counts::default());
     let line = Line {
         rules,
+        tables: assessor.enricher().live().watch(),
         findings: SqliteFindingStore::open(settings.data.findings_file()).await?,
         memory: stores::archive_folder(&settings.data.folder)?,
         objects: match wants(args, Role::Archive) {
@@ -78,6 +80,7 @@ pub(crate) async fn run(
 /// The straight line over local stores.
 struct Line {
     rules: Arc<RuleSet>,
+    tables: watch::Receiver<Arc<Tables>>,
     findings: SqliteFindingStore,
     /// The data folder's, where processed files are remembered.
     memory: Arc<dyn ObjectStore>,
@@ -125,13 +128,14 @@ impl Line {
     }
 
     async fn settle(&self, chunk: Vec<Decoded>, name: &str) -> Result<()> {
+        let tables = self.tables.borrow().clone();
         let mut found = Vec::new();
         for item in &chunk {
             match item {
                 Decoded::Event(event) => {
                     self.counts.events.fetch_add(1, Ordering::Relaxed);
                     if self.detects {
-                        found.extend(detect(&self.rules, event));
+                        found.extend(detect(&self.rules, &tables, event));
                     }
                 }
                 Decoded::DeadLetter(letter) => {

@@ -8,6 +8,7 @@ use dial_rules::dead_letter::DeadLetter;
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::finding::Finding;
 use dial_rules::ruleset::RuleSet;
+use dial_rules::tables::Tables;
 use tokio::sync::mpsc;
 
 use crate::inputs::Input;
@@ -50,14 +51,14 @@ pub(crate) struct Scan {
 
 impl Scan {
     /// Starts reading `inputs` on `threads` threads. The threads wait when reports are not fetched.
-    pub(crate) fn start(rules: Arc<RuleSet>, inputs: Vec<Input>, threads: usize) -> Scan {
+    pub(crate) fn start(rules: Arc<RuleSet>, tables: &Arc<Tables>, inputs: Vec<Input>, threads: usize) -> Scan {
         let (sender, reports) = mpsc::channel(64);
         let progress = Arc::new(Progress::default());
         let inputs: Arc<[Input]> = inputs.into();
         let next = Arc::new(AtomicUsize::new(0));
         for _ in 0..threads.min(inputs.len()).max(1) {
             let reader =
-                Reader { rules: rules.clone(), sender: sender.clone(), progress: progress.clone(), held: Vec::new() };
+                Reader { rules: rules.clone(), tables: tables.clone(), sender: sender.clone(), progress: progress.clone(), held: Vec::new() };
             let (inputs, next) = (inputs.clone(), next.clone());
             tokio::task::spawn_blocking(move || reader.run(&inputs, &next));
         }
@@ -68,6 +69,8 @@ impl Scan {
 /// One reading thread.
 struct Reader {
     rules: Arc<RuleSet>,
+    /// As they were when the scan began.
+    tables: Arc<Tables>,
     sender: mpsc::Sender<Report>,
     progress: Arc<Progress>,
     held: Vec<Finding>,
@@ -102,7 +105,7 @@ impl Reader {
                 Decoded::Event(event) => {
                     self.progress.events.fetch_add(1, Ordering::Relaxed);
                     let before = self.held.len();
-                    self.held.extend(detect(&self.rules, &event));
+                    self.held.extend(detect(&self.rules, &self.tables, &event));
                     let found = (self.held.len() - before) as u64;
                     if found > 0 {
                         self.progress.matches.fetch_add(found, Ordering::Relaxed);

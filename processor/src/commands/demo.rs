@@ -21,6 +21,7 @@ use crate::assess::Assessor;
 use crate::cli;
 use crate::demo::{ACCOUNTS, SimulatedEvent, day, quiet};
 use crate::detector::{Counts, Detect};
+use crate::enrich::enricher::Enricher;
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note, thousands};
 use crate::roles::{self, Crew, Role, Shift};
@@ -58,7 +59,9 @@ pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
     let stream = Arc::new(MemoryStream::new(SHARDS).without_limits());
     let (news, arriving) = mpsc::unbounded_channel();
     let counts = Arc::new(Counts::default());
-    let detect = Detect { rules, findings, counts: counts.clone(), news };
+    let assessor = Assessor::new(Policy::default(), Enricher::of_tables(rules.tables().clone()));
+    let tables = assessor.enricher().live().watch();
+    let detect = Detect { rules, tables, findings, counts: counts.clone(), news };
     let archive = Archive::new(stores::archive_folder(&args.data)?, &settings::Archive::default());
     let archived = archive.records();
     let leases = || Arc::new(MemoryLeases::default());
@@ -91,7 +94,7 @@ pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
     let player = tokio::spawn(play(events, stream.clone(), Duration::from_secs(args.seconds)));
     let watcher = tokio::spawn(stop_when_read(player, counts.clone(), archived, total, shutdown.clone()));
     let crew = Crew::new(&(stream as Arc<dyn StreamClient>), roles, &shift);
-    let show = Show { bar: progress_bar(total), assessor: Assessor::default(), counts: counts.clone() };
+    let show = Show { bar: progress_bar(total), assessor, counts: counts.clone() };
     let (ran, shown) = tokio::join!(roles::run(crew, shutdown), show.until_end(arriving, output));
     watcher.abort();
     ran?;

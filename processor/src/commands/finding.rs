@@ -28,7 +28,8 @@ pub(super) async fn show(args: FindingsShow, settings: &Settings, output: &Outpu
         Some(store) => find(store.as_ref(), &args.id).await?,
         None => None,
     };
-    let assessed = Assessor::new(policy, settings).assess(found.into_iter().collect()).await;
+    let assessor = context::to_show(policy, settings, args.data.data.as_deref(), true).await?;
+    let assessed = assessor.assess(found.into_iter().collect()).await;
     let Some(assessment) = assessed.into_iter().next() else {
         return Err(Failure::Usage(format!("there is no finding {}: see `dial findings list`", plain(&args.id))));
     };

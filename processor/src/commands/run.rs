@@ -18,6 +18,7 @@ use crate::assess::Assessor;
 use crate::aws;
 use crate::cli::{Role as RoleName, Run};
 use crate::detector::{Counts, Detect};
+use crate::enrich::enricher::Enricher;
 use crate::failure::{Failure, Outcome, Result};
 use crate::local;
 use crate::monitor::{Listener, Monitor};
@@ -25,19 +26,24 @@ use crate::output::Output;
 use crate::roles::{self, Crew, Role, Shift};
 use crate::settings::{Initial, Settings};
 use crate::stores;
-use crate::{clock, rule_files};
+use crate::{clock, context, rule_files};
 
 /// How many findings are assessed together.
 const AT_A_TIME: usize = 256;
 
 pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Result<Outcome> {
-    let (rules, policy) = rule_files::in_force(&args.rules.rules, settings)?;
-    let (rules, assessor) = (Arc::new(rules), Assessor::new(policy, settings));
+    let live = context::tables(settings).await?;
+    let (rules, policy) = rule_files::to_evaluate(&args.rules.rules, settings, &live.now())?;
+    let rules = Arc::new(rules);
     for remark in settings.policy_remarks(clock::now()) {
         tracing::warn!("{remark}");
     }
     let shutdown = CancellationToken::new();
     cancel_on_signal(shutdown.clone())?;
+    live.keep(&shutdown);
+    let actors = stores::actors(settings, None).await?;
+    let enricher = Enricher::new(settings, live, actors).map_err(Failure::Usage)?;
+    let assessor = Assessor::new(policy, enricher);
     match &settings.stream.name {
         Some(_) if args.watch.is_some() => Err(Failure::Usage(
             "--watch follows a folder, but the settings name a stream: take one of them out".to_owned(),
@@ -89,7 +95,8 @@ async fn follow_stream(
     if wants(args, RoleName::Detect) {
         create_table(&dynamodb, &settings.tables.findings()).await?;
         let findings = Arc::new(DynamoFindingStore::new(dynamodb.clone(), settings.tables.findings()));
-        let detect = Detect { rules, findings, counts: counts.clone(), news };
+        let tables = assessor.enricher().live().watch();
+        let detect = Detect { rules, tables, findings, counts: counts.clone(), news };
         running.push(Role {
             name: "detect",
             leases: lease_table("detect"),

@@ -32,8 +32,11 @@ const LETTERS_TOLD: u64 = 20;
 const WORST_SHOWN: usize = 15;
 
 pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -> Result<Outcome> {
-    let (rules, policy) = rule_files::in_force(&args.rules.rules, settings)?;
-    let (rules, assessor) = (Arc::new(rules), Assessor::new(policy, settings));
+    let live = context::tables(settings).await?;
+    let tables = live.now();
+    let (rules, policy) = rule_files::to_evaluate(&args.rules.rules, settings, &tables)?;
+    let enricher = Enricher::new(settings, live, None).map_err(Failure::Usage)?;
+    let (rules, assessor) = (Arc::new(rules), Assessor::new(policy, enricher.without_services()));
     for remark in settings.policy_remarks(clock::now()) {
         tracing::warn!("{remark}");
     }
@@ -41,7 +44,7 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     let threads = args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let total: u64 = inputs.list.iter().map(|input| input.size).sum();
     let started = Instant::now();
-    let scan = Scan::start(rules, inputs.list, threads);
+    let scan = Scan::start(rules, &tables, inputs.list, threads);
     stop_on_signal(scan.progress.clone())?;
 
     let keep = match args.save {

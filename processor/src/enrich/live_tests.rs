@@ -54,7 +54,7 @@ impl Place {
     }
 
     async fn open(&self) -> Result<Arc<Live>> {
-        Live::open(&self.settings, None).await
+        Live::open(&self.settings, None, Purpose::Evaluate).await
     }
 }
 
