@@ -1,8 +1,11 @@
 //! [`Assessor`]: findings → what is shown of them. The one place where a finding meets its context and the policy.
 
+use std::sync::Arc;
+
 use dial_rules::assessment::Assessment;
 use dial_rules::finding::Finding;
 use dial_rules::policy::Policy;
+use dial_sinks::actors::ActorStore;
 
 use crate::enrich::enricher::Enricher;
 
@@ -21,6 +24,11 @@ impl Assessor {
     /// The policy in force.
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// The same with this store to say who is behind credentials.
+    pub(crate) fn with_actors(self, actors: Arc<dyn ActorStore>) -> Assessor {
+        Assessor { enricher: self.enricher.with_actors(actors), ..self }
     }
 
     /// Where the context comes from.

@@ -1,18 +1,20 @@
-//! The detect role: records → findings, recorded before the checkpoint passes.
+//! The detect role: records → findings, recorded before the checkpoint passes; and what they teach of lineage, written beside.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use dial_ingest::{Batch, Checkpointer, Position, ProcessError, ProcessorFactory, ShardProcessor, ShardStart};
+use dial_ingest::{Batch, Checkpointer, ProcessError, ProcessorFactory, ShardProcessor, ShardStart};
 use dial_rules::finding::Finding;
 use dial_rules::policy::Status;
 use dial_rules::ruleset::RuleSet;
 use dial_rules::tables::Tables;
 use dial_sinks::store::{FindingStore, RecordOutcome, StoreError};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{mpsc, watch};
 
+use crate::learner::{Learner, Lessons};
 use crate::pipeline::Detected;
 
 /// What every shard's detector shares.
@@ -22,6 +24,7 @@ pub(crate) struct Detect {
     /// The tables in force: a batch sees one state of them.
     pub(crate) tables: watch::Receiver<Arc<Tables>>,
     pub(crate) findings: Arc<dyn FindingStore>,
+    pub(crate) learner: Learner,
     pub(crate) counts: Arc<Counts>,
     /// New findings, for whoever shows them. It may be slow or gone: showing is not delivering.
     pub(crate) news: mpsc::UnboundedSender<Finding>,
@@ -36,16 +39,18 @@ pub(crate) struct Counts {
     pub(crate) new_findings: AtomicU64,
     /// New findings by what the policy makes of them, in the order of [`Status::ALL`]; counted when they are shown.
     by_status: [AtomicU64; Status::ALL.len()],
+    /// What events taught of who is behind credentials.
+    pub(crate) links: AtomicU64,
 }
 
 impl Counts {
     /// Says in the log what was done.
     pub(crate) fn log(&self) {
-        let [records, events, dead_letters, new_findings] =
-            [&self.records, &self.events, &self.dead_letters, &self.new_findings]
+        let [records, events, dead_letters, new_findings, links] =
+            [&self.records, &self.events, &self.dead_letters, &self.new_findings, &self.links]
                 .map(|count| count.load(Ordering::Relaxed));
         let hidden = self.hidden();
-        tracing::info!(records, events, dead_letters, new_findings, hidden, "done");
+        tracing::info!(records, events, dead_letters, new_findings, hidden, links, "done");
     }
 
     /// Counts a new finding of this status.
@@ -67,28 +72,36 @@ impl Counts {
 impl ProcessorFactory for Detect {
     fn start(&self, shard: &ShardStart) -> Box<dyn ShardProcessor> {
         tracing::info!(shard = %shard.shard_id, checkpoint = %shard.checkpoint, "detecting");
-        Box::new(Detector { shared: self.clone(), done: shard.checkpoint.clone() })
+        let lessons = Lessons::new(self.learner.clone(), shard.checkpoint.clone());
+        Box::new(Detector { shared: self.clone(), lessons })
     }
 }
 
 /// The detector of one shard.
 struct Detector {
     shared: Detect,
-    /// Everything up to here is recorded.
-    done: Position,
+    lessons: Lessons,
 }
 
 #[async_trait]
 impl ShardProcessor for Detector {
     async fn process(&mut self, batch: &Batch, checkpointer: &Checkpointer) -> Result<(), ProcessError> {
-        let Detect { rules, tables, findings, counts, news } = &self.shared;
+        // Before anything else, since the batch comes again if there is none.
+        if !self.lessons.room().await {
+            self.commit(checkpointer).await?;
+            let waiting = self.lessons.pending();
+            return Err(ProcessError::retry(format!("{waiting} links of lineage wait for the store of actors")));
+        }
+        let Detect { rules, tables, findings, counts, news, .. } = &self.shared;
         let tables = tables.borrow().clone();
         let mut detected = Detected::default();
         // A full batch takes milliseconds, but a small record may decompress to very much.
-        tokio::task::block_in_place(|| {
-            batch.records.iter().for_each(|record| detected.add(rules, &tables, &record.data));
-        });
-        let Detected { events, findings: found, dead_letters } = detected;
+        let mut decode = || batch.records.iter().for_each(|record| detected.add(rules, &tables, &record.data));
+        match Handle::current().runtime_flavor() {
+            RuntimeFlavor::CurrentThread => decode(), // there is no other thread to go on with
+            _ => tokio::task::block_in_place(decode),
+        }
+        let Detected { events, findings: found, links, dead_letters } = detected;
         for letter in &dead_letters {
             // Kept by the archive role; here it is only counted.
             tracing::debug!(shard = %checkpointer.shard_id(), reason = letter.reason, "dead letter");
@@ -98,20 +111,46 @@ impl ShardProcessor for Detector {
         counts.events.fetch_add(events, Ordering::Relaxed);
         counts.dead_letters.fetch_add(dead_letters.len() as u64, Ordering::Relaxed);
         counts.new_findings.fetch_add(outcome.new.len() as u64, Ordering::Relaxed);
+        counts.links.fetch_add(links.len() as u64, Ordering::Relaxed);
         if let Some(last) = batch.last_position() {
-            self.done = last;
+            self.lessons.begin(last, links);
         }
-        checkpointer.commit(self.done.clone()).await?;
-        Ok(())
+        self.commit(checkpointer).await
     }
 
-    async fn shard_ended(&mut self, _: &Checkpointer) -> Result<(), ProcessError> {
-        Ok(()) // every batch is durable when it is done
+    async fn idle(&mut self, checkpointer: &Checkpointer) -> Result<(), ProcessError> {
+        self.commit(checkpointer).await
+    }
+
+    async fn shard_ended(&mut self, checkpointer: &Checkpointer) -> Result<(), ProcessError> {
+        let all = self.lessons.all().await;
+        self.commit(checkpointer).await?;
+        match all {
+            true => Ok(()),
+            false => {
+                Err(ProcessError::retry(format!("{} links of lineage are not written yet", self.lessons.pending())))
+            }
+        }
+    }
+
+    async fn lease_lost(&mut self) {
+        self.lessons.stop();
     }
 
     async fn shutdown(&mut self, checkpointer: &Checkpointer) -> Result<(), ProcessError> {
-        checkpointer.commit(self.done.clone()).await?;
-        Ok(())
+        if !self.lessons.all().await {
+            let (shard, pending) = (checkpointer.shard_id(), self.lessons.pending());
+            tracing::warn!(%shard, pending, "lineage is not written; whoever has the shard next reads it again");
+        }
+        self.commit(checkpointer).await
+    }
+}
+
+impl Detector {
+    /// Moves the checkpoint over what is durable, findings and lineage.
+    async fn commit(&mut self, checkpointer: &Checkpointer) -> Result<(), ProcessError> {
+        let durable = self.lessons.durable();
+        Ok(checkpointer.commit(durable).await?)
     }
 }
 

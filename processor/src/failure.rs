@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use dial_sinks::actors::ActorError;
 use dial_sinks::store::StoreError;
 
 /// Exit codes, the same for every command.
@@ -49,6 +50,12 @@ impl Failure {
     /// A failure of something outside, with what was being done.
     pub(crate) fn outside(doing: impl fmt::Display, error: impl fmt::Display) -> Failure {
         Failure::Outside(format!("{doing}: {error}"))
+    }
+}
+
+impl From<ActorError> for Failure {
+    fn from(error: ActorError) -> Failure {
+        Failure::Outside(error.to_string())
     }
 }
 

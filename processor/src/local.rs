@@ -15,8 +15,12 @@ use dial_analytics::shard::Shard;
 use dial_analytics::store::ObjectStore;
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::finding::Finding;
+use dial_rules::lineage;
 use dial_rules::ruleset::RuleSet;
 use dial_rules::tables::Tables;
+use dial_sinks::actors::ActorStore;
+use dial_sinks::actors::remembering::RememberingActorStore;
+use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::sqlite::SqliteFindingStore;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
@@ -27,6 +31,7 @@ use crate::cli::{self, Role};
 use crate::commands::run::{show, wants};
 use crate::detector::{Counts, record};
 use crate::failure::{Failure, Outcome, Result};
+use crate::learner::now;
 use crate::output::{Output, note};
 use crate::pipeline::detect;
 use crate::settings::Settings;
@@ -50,10 +55,12 @@ pub(crate) async fn run(
 ) -> Result<Outcome> {
     let (news, arriving) = mpsc::unbounded_channel();
     let counts = Arc::new(Counts::default());
+    let actors = Arc::new(SqliteActorStore::open(settings.data.actors_file()).await?);
     let line = Line {
         rules,
         tables: assessor.enricher().live().watch(),
         findings: SqliteFindingStore::open(settings.data.findings_file()).await?,
+        actors: RememberingActorStore::new(actors.clone()),
         memory: stores::archive_folder(&settings.data.folder)?,
         objects: match wants(args, Role::Archive) {
             true => Some(stores::archive(settings).await?),
@@ -64,6 +71,7 @@ pub(crate) async fn run(
         counts: counts.clone(),
         news,
     };
+    let assessor = assessor.with_actors(actors);
     let work = async {
         let done = match &args.watch {
             Some(folder) => line.watch(folder, args.until_drained, &shutdown).await,
@@ -82,6 +90,7 @@ struct Line {
     rules: Arc<RuleSet>,
     tables: watch::Receiver<Arc<Tables>>,
     findings: SqliteFindingStore,
+    actors: RememberingActorStore,
     /// The data folder's, where processed files are remembered.
     memory: Arc<dyn ObjectStore>,
     /// Of the archive; `None` when this worker does not archive.
@@ -129,13 +138,14 @@ impl Line {
 
     async fn settle(&self, chunk: Vec<Decoded>, name: &str) -> Result<()> {
         let tables = self.tables.borrow().clone();
-        let mut found = Vec::new();
+        let (mut found, mut links) = (Vec::new(), Vec::new());
         for item in &chunk {
             match item {
                 Decoded::Event(event) => {
                     self.counts.events.fetch_add(1, Ordering::Relaxed);
                     if self.detects {
                         found.extend(detect(&self.rules, &tables, event));
+                        links.extend(lineage::links(event));
                     }
                 }
                 Decoded::DeadLetter(letter) => {
@@ -145,6 +155,8 @@ impl Line {
             }
         }
         self.counts.records.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        self.counts.links.fetch_add(links.len() as u64, Ordering::Relaxed);
+        self.actors.learn(links, now()).await?;
         let outcome = record(&self.findings, found, &self.news).await?;
         self.counts.new_findings.fetch_add(outcome.new.len() as u64, Ordering::Relaxed);
         match &self.objects {

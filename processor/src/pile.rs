@@ -8,6 +8,8 @@ use dial_sinks::filter::{Cursor, FindingFilter, MAX_LIMIT};
 use dial_sinks::sqlite::SqliteFindingStore;
 use dial_sinks::store::{FindingStore, StoreError};
 
+use crate::scratch::Scratch;
+
 /// How many findings are held in memory before they go into the file.
 const MOST: usize = 20_000;
 
@@ -22,17 +24,7 @@ pub(crate) struct Pile {
 struct Spilled {
     store: SqliteFindingStore,
     /// Removed with everything in it when the pile is dropped.
-    _folder: Folder,
-}
-
-/// A folder of our own among the system's temporary files.
-#[derive(Debug)]
-struct Folder(std::path::PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0); // what is left is the system's to clean up
-    }
+    _folder: Scratch,
 }
 
 impl Pile {
@@ -55,8 +47,8 @@ impl Pile {
         let store = match &self.spilled {
             Some(spilled) => spilled.store.clone(),
             None => {
-                let folder = Folder(std::env::temp_dir().join(format!("dial-scan-{}", std::process::id())));
-                let store = SqliteFindingStore::open(folder.0.join("findings.db")).await?;
+                let folder = Scratch::new("findings");
+                let store = SqliteFindingStore::open(folder.file("findings.db")).await?;
                 self.spilled = Some(Spilled { store: store.clone(), _folder: folder });
                 store
             }

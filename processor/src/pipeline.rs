@@ -4,6 +4,7 @@ use dial_rules::dead_letter::DeadLetter;
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::event::Event;
 use dial_rules::finding::Finding;
+use dial_rules::lineage::{self, Link};
 use dial_rules::ruleset::RuleSet;
 use dial_rules::tables::Tables;
 
@@ -12,6 +13,8 @@ use dial_rules::tables::Tables;
 pub(crate) struct Detected {
     pub(crate) events: u64,
     pub(crate) findings: Vec<Finding>,
+    /// What it teaches of who is behind credentials.
+    pub(crate) links: Vec<Link>,
     pub(crate) dead_letters: Vec<DeadLetter>,
 }
 
@@ -28,6 +31,7 @@ impl Detected {
                 Decoded::Event(event) => {
                     self.events += 1;
                     self.findings.extend(detect(rules, tables, &event));
+                    self.links.extend(lineage::links(&event));
                 }
                 Decoded::DeadLetter(letter) => self.dead_letters.push(letter),
             }

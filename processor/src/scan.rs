@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dial_rules::dead_letter::DeadLetter;
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::finding::Finding;
+use dial_rules::lineage::{self, Link};
 use dial_rules::ruleset::RuleSet;
 use dial_rules::tables::Tables;
 use tokio::sync::mpsc;
@@ -23,6 +24,8 @@ const BATCH: usize = 256;
 pub(crate) enum Report {
     /// Findings, not merged yet.
     Findings(Vec<Finding>),
+    /// What events teach of who is behind credentials.
+    Links(Vec<Link>),
     /// Bytes of an input that are no event.
     DeadLetter { input: String, letter: DeadLetter },
     /// An input that could not be opened.
@@ -57,8 +60,14 @@ impl Scan {
         let inputs: Arc<[Input]> = inputs.into();
         let next = Arc::new(AtomicUsize::new(0));
         for _ in 0..threads.min(inputs.len()).max(1) {
-            let reader =
-                Reader { rules: rules.clone(), tables: tables.clone(), sender: sender.clone(), progress: progress.clone(), held: Vec::new() };
+            let reader = Reader {
+                rules: rules.clone(),
+                tables: tables.clone(),
+                sender: sender.clone(),
+                progress: progress.clone(),
+                held: Vec::new(),
+                links: Vec::new(),
+            };
             let (inputs, next) = (inputs.clone(), next.clone());
             tokio::task::spawn_blocking(move || reader.run(&inputs, &next));
         }
@@ -74,6 +83,7 @@ struct Reader {
     sender: mpsc::Sender<Report>,
     progress: Arc<Progress>,
     held: Vec<Finding>,
+    links: Vec<Link>,
 }
 
 /// Whoever collects the reports is gone, or wants no more.
@@ -110,7 +120,8 @@ impl Reader {
                     if found > 0 {
                         self.progress.matches.fetch_add(found, Ordering::Relaxed);
                     }
-                    if self.held.len() >= BATCH {
+                    self.links.extend(lineage::links(&event));
+                    if self.held.len() >= BATCH || self.links.len() >= BATCH {
                         self.flush()?;
                     }
                 }
@@ -127,6 +138,10 @@ impl Reader {
     }
 
     fn flush(&mut self) -> Result<(), Stopped> {
+        if !self.links.is_empty() {
+            let links = std::mem::take(&mut self.links);
+            self.send(Report::Links(links))?;
+        }
         if self.held.is_empty() {
             return Ok(());
         }

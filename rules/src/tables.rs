@@ -86,8 +86,9 @@ impl Tables {
         let countries = self.known_countries.iter().filter(|code| !is_country(code));
         let countries = countries.map(|code| Fault::new("known_countries", wrong_country(code)));
         let regions = self.used_regions.iter().filter(|region| !is_region(region));
-        let regions = regions
-            .map(|region| Fault::new("used_regions", format!("has {region:?}, which is no region: write such as eu-west-1")));
+        let regions = regions.map(|region| {
+            Fault::new("used_regions", format!("has {region:?}, which is no region: write such as eu-west-1"))
+        });
         let wrong = wrong.chain(named).chain(countries).chain(regions);
         let lists = [
             ("critical_accounts", &self.critical_accounts),

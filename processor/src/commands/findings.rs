@@ -11,9 +11,9 @@ use crate::assess::Assessor;
 use crate::cli::{Findings, FindingsList};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, clock, note, plain, severity_cell, thousands};
-use crate::rule_files;
 use crate::settings::Settings;
 use crate::stores;
+use crate::{context, rule_files};
 
 pub(crate) async fn run(command: Findings, settings: &Settings, output: &Output) -> Result<Outcome> {
     match command {

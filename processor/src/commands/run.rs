@@ -8,6 +8,7 @@ use dial_ingest::kinesis::KinesisStream;
 use dial_ingest::{InitialPosition, PollPace, Read, StreamClient};
 use dial_rules::finding::Finding;
 use dial_rules::ruleset::RuleSet;
+use dial_sinks::actors::dynamodb::{self as actors, DynamoActorStore};
 use dial_sinks::dynamodb::{DynamoFindingStore, create_table};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -20,6 +21,7 @@ use crate::cli::{Role as RoleName, Run};
 use crate::detector::{Counts, Detect};
 use crate::enrich::enricher::Enricher;
 use crate::failure::{Failure, Outcome, Result};
+use crate::learner::Learner;
 use crate::local;
 use crate::monitor::{Listener, Monitor};
 use crate::output::Output;
@@ -41,8 +43,7 @@ pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Resu
     let shutdown = CancellationToken::new();
     cancel_on_signal(shutdown.clone())?;
     live.keep(&shutdown);
-    let actors = stores::actors(settings, None).await?;
-    let enricher = Enricher::new(settings, live, actors).map_err(Failure::Usage)?;
+    let enricher = Enricher::new(settings, live, None).map_err(Failure::Usage)?;
     let assessor = Assessor::new(policy, enricher);
     match &settings.stream.name {
         Some(_) if args.watch.is_some() => Err(Failure::Usage(
@@ -77,7 +78,7 @@ pub(crate) fn cancel_on_signal(shutdown: CancellationToken) -> Result<()> {
 async fn follow_stream(
     stream: &str,
     args: &Run,
-    (rules, assessor): (Arc<RuleSet>, Assessor),
+    (rules, mut assessor): (Arc<RuleSet>, Assessor),
     settings: &Settings,
     output: &Output,
     shutdown: CancellationToken,
@@ -96,7 +97,11 @@ async fn follow_stream(
         create_table(&dynamodb, &settings.tables.findings()).await?;
         let findings = Arc::new(DynamoFindingStore::new(dynamodb.clone(), settings.tables.findings()));
         let tables = assessor.enricher().live().watch();
-        let detect = Detect { rules, tables, findings, counts: counts.clone(), news };
+        actors::create_table(&dynamodb, &settings.tables.actors()).await?;
+        let actors = Arc::new(DynamoActorStore::new(dynamodb.clone(), settings.tables.actors()));
+        let learner = Learner::new(actors.clone());
+        assessor = assessor.with_actors(actors);
+        let detect = Detect { rules, tables, findings, learner, counts: counts.clone(), news };
         running.push(Role {
             name: "detect",
             leases: lease_table("detect"),
@@ -121,7 +126,8 @@ async fn follow_stream(
     tracing::info!(stream, worker = shift.worker_id, "following the stream");
     let client: Arc<dyn StreamClient> = Arc::new(KinesisStream::new(aws_sdk_kinesis::Client::new(&config), stream));
     let crew = Crew::new(&client, running, &shift);
-    let monitor = Monitor::new(shift.worker_id, crew.monitors(), counts.clone(), shutdown.clone());
+    let sources = assessor.enricher().clone();
+    let monitor = Monitor::new(shift.worker_id, crew.monitors(), counts.clone(), sources, shutdown.clone());
     let serving = listener.map(|listener| listener.serve(Arc::new(monitor)));
     let (ran, shown) = tokio::join!(roles::run(crew, shutdown), show(arriving, &assessor, &counts, output));
     if let Some(serving) = serving {

@@ -11,6 +11,7 @@ use dial_rules::dead_letter::DeadLetter;
 use dial_rules::finding::Finding;
 use dial_rules::policy::Status;
 use dial_rules::severity::Severity;
+use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::sqlite::SqliteFindingStore;
 use dial_sinks::store::FindingStore;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -18,13 +19,16 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::assess::Assessor;
 use crate::cli;
+use crate::commands::finding::told;
+use crate::enrich::enricher::Enricher;
 use crate::failure::{Failure, Outcome, Result};
 use crate::inputs::Inputs;
+use crate::link_pile::LinkPile;
 use crate::output::{Output, note, number_cell, plain, severity_cell, thousands};
 use crate::pile::Pile;
 use crate::scan::{Progress, Report, Scan};
 use crate::settings::Settings;
-use crate::{clock, rule_files};
+use crate::{clock, context, rule_files};
 
 /// How many dead letters are told one by one.
 const LETTERS_TOLD: u64 = 20;
@@ -47,14 +51,19 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     let scan = Scan::start(rules, &tables, inputs.list, threads);
     stop_on_signal(scan.progress.clone())?;
 
-    let keep = match args.save {
-        true => Some(SqliteFindingStore::open(settings.data.findings_file()).await?),
-        false => None,
+    let (keep, links) = match args.save {
+        true => {
+            let actors = SqliteActorStore::open(settings.data.actors_file()).await?;
+            (Some(SqliteFindingStore::open(settings.data.findings_file()).await?), LinkPile::into_store(actors))
+        }
+        false => (None, LinkPile::default()),
     };
     let progress = scan.progress.clone();
-    let collected = collect(scan, total, args.severity, &assessor, keep).await;
+    let collected = collect(scan, total, args.severity, &assessor, keep, links).await;
     // The program ends when the reading threads have, and one may be waiting for standard input.
     let mut collected = collected.inspect_err(|_| progress.stop.store(true, Ordering::Relaxed))?;
+    // Who is behind a finding is known once everything is read.
+    let assessor = assessor.with_actors(collected.links.store().await?);
     let summary = Summary::of(&mut collected.pile, &assessor, output).await?;
     let took = started.elapsed();
     for problem in inputs.unreadable.iter().chain(&collected.unreadable) {
@@ -89,6 +98,7 @@ fn kept(settings: &Settings) -> String {
 /// What came out of the reading threads.
 struct Collected {
     pile: Pile,
+    links: LinkPile,
     letters: u64,
     unreadable: Vec<String>,
     progress: Arc<Progress>,
@@ -108,10 +118,11 @@ async fn collect(
     least: Severity,
     assessor: &Assessor,
     keep: Option<SqliteFindingStore>,
+    links: LinkPile,
 ) -> Result<Collected> {
     let bar = progress_bar(total);
     let progress = scan.progress.clone();
-    let mut collected = Collected { pile: Pile::default(), letters: 0, unreadable: Vec::new(), progress };
+    let mut collected = Collected { pile: Pile::default(), links, letters: 0, unreadable: Vec::new(), progress };
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     loop {
         tokio::select! {
@@ -124,6 +135,7 @@ async fn collect(
                     }
                     collected.pile.add(findings).await?;
                 }
+                Some(Report::Links(links)) => collected.links.add(links).await?,
                 Some(Report::Unreadable(what)) => collected.unreadable.push(what),
                 Some(Report::DeadLetter { input, letter }) => {
                     collected.letters += 1;
@@ -281,7 +293,16 @@ impl Summary {
         output.line("\nThe worst:")?;
         let mut worst: Vec<&Assessment> = self.worst.iter().collect();
         worst.sort_by_key(|worst| (std::cmp::Reverse(worst.severity()), worst.finding.first_seen));
-        worst.into_iter().take(WORST_SHOWN).try_for_each(|worst| output.finding_line(worst))?;
+        for worst in worst.into_iter().take(WORST_SHOWN) {
+            output.finding_line(worst)?;
+            let Assessment { finding, context, .. } = worst;
+            // Said only where it is more than the event says itself.
+            if context.lineage != finding.subject.origin
+                && let Some(told) = told(context)
+            {
+                output.line(&format!("    behind it: {}", plain(&told)))?;
+            }
+        }
         output.line("")
     }
 }

@@ -41,11 +41,7 @@ async fn a_batch_is_asked_once_and_remembered() {
 
 #[tokio::test(start_paused = true)]
 async fn answers_age_and_nothing_ages_sooner() {
-    let policy = Policy {
-        ttl: Duration::from_secs(100),
-        nothing_ttl: Duration::from_secs(10),
-        ..Policy::default()
-    };
+    let policy = Policy { ttl: Duration::from_secs(100), nothing_ttl: Duration::from_secs(10), ..Policy::default() };
     let (cached, watch) = twin(policy, Mood::Well);
     cached.get(keys(&["k1", "none"])).await;
     for (seconds, asked) in [(9, 2), (2, 3), (80, 4), (8, 4), (2, 6)] {

@@ -89,6 +89,11 @@ impl Enricher {
         Enricher { live: Live::fixed(tables), reputations: None, lineages: None }
     }
 
+    /// The same with this store to say who is behind credentials.
+    pub(crate) fn with_actors(self, actors: Arc<dyn ActorStore>) -> Enricher {
+        Enricher { lineages: Some(lineages_of(Arc::new(Actors(actors)))), ..self }
+    }
+
     /// The same without the services of others: for findings that are looked through by the thousand.
     pub(crate) fn without_services(self) -> Enricher {
         Enricher { reputations: None, ..self }

@@ -88,7 +88,8 @@ async fn twins(reputation: Mood, lineage: Mood, organization: Mood) -> Twins {
 }
 
 fn finding(n: u8, address: &str) -> Finding {
-    let origin = Lineage { credentials: BTreeSet::from([format!("ASIAIOSFODNN7EXAMP{n:02}")]), persons: BTreeSet::new() };
+    let origin =
+        Lineage { credentials: BTreeSet::from([format!("ASIAIOSFODNN7EXAMP{n:02}")]), persons: BTreeSet::new() };
     Finding {
         finding_id: format!("{n:032}"),
         kind: FindingKind::Single,

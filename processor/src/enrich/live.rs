@@ -197,9 +197,8 @@ impl Live {
     fn exchange(&self, slot: Slot, name: &str, bytes: Vec<u8>) -> std::result::Result<(), String> {
         let mut state = self.state();
         let parts = slot.put(name, bytes, &state.parts)?;
-        let addresses = Addresses::new(parts.clone()).map_err(|faults| {
-            faults.into_iter().map(|(_, wrong)| wrong).collect::<Vec<_>>().join("; ")
-        })?;
+        let addresses = Addresses::new(parts.clone())
+            .map_err(|faults| faults.into_iter().map(|(_, wrong)| wrong).collect::<Vec<_>>().join("; "))?;
         (state.parts, state.addresses) = (parts, addresses);
         Ok(())
     }
@@ -217,7 +216,10 @@ impl Live {
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         ends.retain(|(name, end)| {
             if *end <= now {
-                tracing::warn!(list = name, "has expired and holds no longer: renew it or take it out of `addresses.lists`");
+                tracing::warn!(
+                    list = name,
+                    "has expired and holds no longer: renew it or take it out of `addresses.lists`"
+                );
             }
             *end > now
         });
@@ -279,7 +281,11 @@ impl Live {
                         changed = true;
                     }
                     Err(wrong) => {
-                        tracing::error!(setting, wrong, "was replaced by what is of no use; the one before stays in force");
+                        tracing::error!(
+                            setting,
+                            wrong,
+                            "was replaced by what is of no use; the one before stays in force"
+                        );
                     }
                 },
             }
@@ -380,7 +386,7 @@ impl Live {
         });
         let now = Utc::now().timestamp_millis();
         let age = |kept: &KeptAccounts| Duration::from_millis(u64::try_from(now - kept.fetched()).unwrap_or(u64::MAX));
-        let is_fresh = 
+        let is_fresh =
             kept.as_ref().is_some_and(|kept| purpose == Purpose::Show || age(kept) < source.settings.refresh());
         let asked = if is_fresh { Ok(()) } else { self.ask_for_accounts(source, START).await };
         let mut state = self.state();

@@ -115,7 +115,10 @@ async fn a_replaced_table_comes_into_force_and_a_bad_one_does_not() {
         (cities("Hamburg"), "Hamburg"),
         (cities("Bremen")[..50].to_vec(), "Hamburg"),
         (Vec::new(), "Hamburg"),
-        (mmdb::write(4, 24, "GeoLite2-ASN", &[("8.8.8.0/24", json!({"autonomous_system_number": {"u32": 1}}))]), "Hamburg"),
+        (
+            mmdb::write(4, 24, "GeoLite2-ASN", &[("8.8.8.0/24", json!({"autonomous_system_number": {"u32": 1}}))]),
+            "Hamburg",
+        ),
         (cities("Bremen"), "Bremen"),
     ] {
         place.write("city.mmdb", bytes);
@@ -164,7 +167,8 @@ async fn serve(Served(table): Served<Table>, headers: HeaderMap) -> Response {
     table.asked.fetch_add(1, Ordering::Relaxed);
     let (status, text) = table.text.lock().unwrap().clone();
     let tag = format!("\"{}\"", text.len());
-    if status == StatusCode::OK && headers.get("if-none-match").is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+    if status == StatusCode::OK && headers.get("if-none-match").is_some_and(|known| known.as_bytes() == tag.as_bytes())
+    {
         return StatusCode::NOT_MODIFIED.into_response();
     }
     table.whole.fetch_add(1, Ordering::Relaxed);

@@ -71,13 +71,14 @@ impl Origin {
 impl Addresses {
     pub(super) fn faults(&self) -> Vec<Fault> {
         let origins = [("aws_ranges", &self.aws_ranges), ("tor_exits", &self.tor_exits)];
-        let origins = origins.into_iter().filter_map(|(key, text)| {
-            Origin::parse(text.as_deref()?).err().map(|wrong| Fault::new(key, wrong))
-        });
+        let origins = origins
+            .into_iter()
+            .filter_map(|(key, text)| Origin::parse(text.as_deref()?).err().map(|wrong| Fault::new(key, wrong)));
         let empty = [("country", &self.country), ("city", &self.city), ("asn", &self.asn)];
         let empty = empty.into_iter().filter(|(_, path)| path.as_ref().is_some_and(|path| path.as_os_str().is_empty()));
         let mut faults: Vec<Fault> = origins.collect();
-        faults.extend(empty.map(|(key, _)| Fault::new(key, "is empty: write the path of a .mmdb file, or leave it out")));
+        faults
+            .extend(empty.map(|(key, _)| Fault::new(key, "is empty: write the path of a .mmdb file, or leave it out")));
         let mut names: BTreeMap<&str, usize> = BTreeMap::new();
         for (at, list) in self.lists.iter().enumerate() {
             let within = format!("lists[{at}]");

@@ -23,4 +23,9 @@ impl Data {
     pub(crate) fn findings_file(&self) -> PathBuf {
         self.folder.join("findings.db")
     }
+
+    /// The local store of who is behind credentials.
+    pub(crate) fn actors_file(&self) -> PathBuf {
+        self.folder.join("actors.db")
+    }
 }

@@ -35,8 +35,9 @@ impl SecretPlace {
     /// Says which place holds none, to follow the key's name. Never says what a place holds.
     pub(crate) fn read(&self) -> Result<String, String> {
         let text = match self {
-            SecretPlace::Variable(name) => std::env::var(name)
-                .map_err(|_| format!("names the environment variable {name}, which is not set"))?,
+            SecretPlace::Variable(name) => {
+                std::env::var(name).map_err(|_| format!("names the environment variable {name}, which is not set"))?
+            }
             SecretPlace::File(path) => fs::read_to_string(path)
                 .map_err(|error| format!("names the file {}, which cannot be read: {error}", path.display()))?,
         };

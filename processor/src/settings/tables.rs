@@ -30,6 +30,11 @@ impl Tables {
         format!("{}findings", self.prefix)
     }
 
+    /// The table of who is behind credentials.
+    pub(crate) fn actors(&self) -> String {
+        format!("{}actors", self.prefix)
+    }
+
     /// The table of a role's leases.
     pub(crate) fn leases(&self, role: &str) -> String {
         format!("{}leases-{role}", self.prefix)

@@ -69,7 +69,8 @@ impl Chart {
 
 fn environment(tags: &BTreeMap<String, String>, named: &str) -> Option<String> {
     let exact = tags.get(named);
-    let value = exact.or_else(|| tags.iter().find(|(name, _)| name.eq_ignore_ascii_case(named)).map(|(_, value)| value));
+    let value =
+        exact.or_else(|| tags.iter().find(|(name, _)| name.eq_ignore_ascii_case(named)).map(|(_, value)| value));
     value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 

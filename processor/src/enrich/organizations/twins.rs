@@ -114,10 +114,14 @@ pub(crate) fn example() -> MemoryOrganization {
         .into(),
         accounts: [
             ("r-1".to_owned(), pairs(&[("000000000001", "management")])),
-            ("ou-p".to_owned(), pairs(&[("000000000002", "payments"), ("000000000003", "web"), ("000000000004", "old")])),
+            (
+                "ou-p".to_owned(),
+                pairs(&[("000000000002", "payments"), ("000000000003", "web"), ("000000000004", "old")]),
+            ),
             ("ou-s".to_owned(), pairs(&[("000000000005", "audit")])),
         ]
         .into(),
-        tags: [("000000000002".to_owned(), pairs(&[("environment", "production"), ("team", "pay"), ("cost", "7")]))].into(),
+        tags: [("000000000002".to_owned(), pairs(&[("environment", "production"), ("team", "pay"), ("cost", "7")]))]
+            .into(),
     }
 }
