@@ -41,6 +41,8 @@ pub(crate) struct Counts {
     by_status: [AtomicU64; Status::ALL.len()],
     /// What events taught of who is behind credentials.
     pub(crate) links: AtomicU64,
+    /// How many of them are being written.
+    pub(crate) links_waiting: Arc<AtomicU64>,
 }
 
 impl Counts {
@@ -72,7 +74,7 @@ impl Counts {
 impl ProcessorFactory for Detect {
     fn start(&self, shard: &ShardStart) -> Box<dyn ShardProcessor> {
         tracing::info!(shard = %shard.shard_id, checkpoint = %shard.checkpoint, "detecting");
-        let lessons = Lessons::new(self.learner.clone(), shard.checkpoint.clone());
+        let lessons = Lessons::new(self.learner.clone(), shard.checkpoint.clone(), self.counts.links_waiting.clone());
         Box::new(Detector { shared: self.clone(), lessons })
     }
 }

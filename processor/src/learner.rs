@@ -7,7 +7,7 @@ mod tests;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dial_ingest::{ErrorKind, Position, retry};
@@ -81,20 +81,41 @@ pub(crate) struct Lessons {
     learner: Learner,
     ledger: Ledger,
     writing: JoinSet<Ticket>,
+    /// Of all shards, for whoever watches.
+    waiting: Arc<AtomicU64>,
+}
+
+/// Links that are being written, counted as long as this lives.
+struct Counted(Arc<AtomicU64>, u64);
+
+impl Counted {
+    fn new(total: &Arc<AtomicU64>, links: usize) -> Counted {
+        let count = links as u64;
+        total.fetch_add(count, Ordering::Relaxed);
+        Counted(total.clone(), count)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
+    }
 }
 
 impl Lessons {
-    /// Of a shard that begins after `start`.
-    pub(crate) fn new(learner: Learner, start: Position) -> Lessons {
-        Lessons { learner, ledger: Ledger::new(start), writing: JoinSet::new() }
+    /// Of a shard that begins after `start`. What is being written is counted in `waiting` too.
+    pub(crate) fn new(learner: Learner, start: Position, waiting: Arc<AtomicU64>) -> Lessons {
+        Lessons { learner, ledger: Ledger::new(start), writing: JoinSet::new(), waiting }
     }
 
     /// A batch that ends at `position` is done but for what it teaches, which is written from now on.
     pub(crate) fn begin(&mut self, position: Position, links: Vec<Link>) {
         if let Some(ticket) = self.ledger.enter(position, links.len()) {
+            let counted = Counted::new(&self.waiting, links.len());
             let writing = self.learner.clone().write(links);
             self.writing.spawn(async move {
                 writing.await;
+                drop(counted);
                 ticket
             });
         }

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::caller::{Caller, user};
 use super::envelope::{Call, instant};
 use super::machines::assume_role;
-use super::organisation::{PAYMENTS, PRODUCTION, WORKLOADS};
+use super::organisation::{Account, PAYMENTS, PRODUCTION, SECURITY, WORKLOADS};
+use super::random::Random;
 use super::story::{COVER, SHELL_ADDRESS, steps};
 use super::timeline::{HOUR, Timeline};
 
@@ -44,20 +45,9 @@ pub(crate) fn copy(day: &mut Timeline, time: i64, shell: &Caller) {
     steps(day, time, 90, shell, &calls);
 }
 
-/// Into the next account, by a role that trusts this one. Both accounts record the call, under one shared id.
+/// Into the next account, by a role that trusts this one, and from there into the one of those who would notice.
 pub(crate) fn cross_over(day: &mut Timeline, time: i64, shell: &Caller) {
-    let role = format!("arn:aws:iam::{}:role/OrganizationAccountAccessRole", PAYMENTS.id);
-    let expiration = instant(day.epoch(time + HOUR));
-    let shared = json!(day.random.uuid());
-    let call = assume_role(&mut day.random, &PAYMENTS, &role, "migration", expiration).with("sharedEventID", shared);
-    day.call(time, shell, &call);
-    // The account that is entered sees no name, only where the caller comes from.
-    let stranger =
-        json!({ "type": "AWSAccount", "accountId": PRODUCTION.id, "principalId": shell.identity["principalId"] });
-    let across = Caller { account: &PAYMENTS, identity: stranger, ..shell.clone() };
-    day.call(time, &across, &call);
-    let (name, since) = ("OrganizationAccountAccessRole", day.epoch(time));
-    let admin = Caller::role(&PAYMENTS, name, "migration", since, SHELL_ADDRESS, &shell.agent);
+    let admin = enter(day, time, shell, &PAYMENTS, "OrganizationAccountAccessRole");
     let foreigners = json!({ "AWS": format!("arn:aws:iam::{FOREIGN_ACCOUNT}:root") });
     let trust = json!({ "Version": "2012-10-17", "Statement": [
         { "Effect": "Allow", "Principal": { "Service": "lambda.amazonaws.com" }, "Action": "sts:AssumeRole" },
@@ -75,6 +65,31 @@ pub(crate) fn cross_over(day: &mut Timeline, time: i64, shell: &Caller) {
         Call::write("s3", "PutBucketPolicy", opened, Value::Null),
     ];
     steps(day, time + 40, 70, &admin, &calls);
+    let watcher = enter(day, time + 480, &admin, &SECURITY, "SecurityToolingAdmin");
+    let detector = Random::named(SECURITY.id).hex(32);
+    let silenced = json!({ "detectorId": detector, "accountIds": [PRODUCTION.id, PAYMENTS.id] });
+    let calls = [
+        Call::read("guardduty", "ListDetectors", Value::Null),
+        Call::read("guardduty", "ListMembers", json!({ "detectorId": detector })),
+        Call::write("guardduty", "StopMonitoringMembers", silenced, json!({ "unprocessedAccounts": [] })),
+    ];
+    steps(day, time + 500, 60, &watcher, &calls);
+}
+
+/// `caller` takes up a role of another account, and is it from then on. Both accounts record the call, under one shared id.
+fn enter(day: &mut Timeline, time: i64, caller: &Caller, account: &'static Account, role: &'static str) -> Caller {
+    let entered = Caller::role(account, role, "migration", day.epoch(time), SHELL_ADDRESS, &caller.agent);
+    let key = entered.identity["accessKeyId"].as_str().unwrap_or_default();
+    let arn = format!("arn:aws:iam::{}:role/{role}", account.id);
+    let expiration = instant(day.epoch(time + HOUR));
+    let shared = json!(day.random.uuid());
+    let call = assume_role(&mut day.random, account, &arn, "migration", key, expiration).with("sharedEventID", shared);
+    day.call(time, caller, &call);
+    // The account that is entered sees no name, only where the caller comes from.
+    let stranger = json!({ "type": "AWSAccount", "accountId": caller.account.id,
+        "principalId": caller.identity["principalId"] });
+    day.call(time, &Caller { account, identity: stranger, ..caller.clone() }, &call);
+    entered
 }
 
 /// What is left of the afternoon goes into somebody else's coins.

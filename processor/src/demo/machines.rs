@@ -21,25 +21,27 @@ pub(crate) fn roles_for_workloads(day: &mut Timeline) {
         let session = day.random.hex(24);
         let role = format!("arn:aws:iam::{}:role/{}", workload.account.id, workload.role);
         let expiration = instant(day.epoch(time + HOUR));
-        let call = assume_role(&mut day.random, workload.account, &role, &session, expiration)
+        let key = day.random.unique_id("ASIA");
+        let call = assume_role(&mut day.random, workload.account, &role, &session, &key, expiration)
             .with("sharedEventID", json!(day.random.uuid()));
         day.call(time, &Caller::service(workload.account, workload.runner), &call);
     }
 }
 
-/// `AssumeRole` of `role` (an ARN), until `expiration`.
+/// `AssumeRole` of `role` (an ARN), which grants the temporary key `key` until `expiration`.
 pub(crate) fn assume_role(
     random: &mut Random,
     account: &Account,
     role: &str,
     session: &str,
+    key: &str,
     expiration: String,
 ) -> Call {
     let name = role.rsplit('/').next().unwrap_or(role);
     let request = json!({ "roleArn": role, "roleSessionName": session, "durationSeconds": 3600 });
     let response = json!({
         "credentials": {
-            "accessKeyId": random.unique_id("ASIA"),
+            "accessKeyId": key,
             "sessionToken": format!("IQoJb3JpZ2luX2Vj{}", random.base64(160)),
             "expiration": expiration,
         },

@@ -141,6 +141,7 @@ pub(crate) fn signed_in(day: &mut Timeline, time: i64, account: &'static Account
         json!({ "roleArn": arn, "roleSessionName": session, "durationSeconds": 3600 }),
     )
     .answered(json!({ "subjectFromWebIdentityToken": subject, "audience": "sts.amazonaws.com",
+            "assumedRoleUser": { "arn": caller.identity["arn"], "assumedRoleId": caller.identity["principalId"] },
             "credentials": { "accessKeyId": caller.identity["accessKeyId"], "expiration": instant(since + HOUR) } }));
     day.call(time, &identity, &call);
     caller

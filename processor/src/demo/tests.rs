@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use dial_rules::decode::{Decoded, Decoder};
+use dial_rules::finding::Finding;
+use dial_rules::lineage;
 use dial_rules::pack;
 use dial_rules::ruleset::RuleSet;
 use dial_rules::severity::Severity;
@@ -148,6 +150,7 @@ fn the_rules_see_the_story() {
         "Credentials made for another user",
         "Database snapshot shared outside",
         "GuardDuty finding of high severity",
+        "GuardDuty switched off, or told to stay silent",
         "Instances requested that miners use",
         "MFA device removed",
         "Network logs deleted",
@@ -157,6 +160,33 @@ fn the_rules_see_the_story() {
     ] {
         assert!(found.contains_key(title), "{title} is missing in {found:?}");
     }
+}
+
+#[test]
+fn lineage_shows_the_person_over_three_accounts() {
+    let mut attack = Timeline::new(Random::new(1), MIDNIGHT);
+    story::tell(&mut attack);
+    let events = attack.into_events();
+    let decoded = events.iter().flat_map(|event| Decoder::record(&event.envelope));
+    let events: Vec<_> = decoded
+        .map(|decoded| match decoded {
+            Decoded::Event(event) => event,
+            Decoded::DeadLetter(letter) => panic!("{letter:?}"),
+        })
+        .collect();
+    // In whatever order they come.
+    let known = lineage::ancestries(events.iter().rev().flat_map(|event| lineage::links(event)));
+    let loaded = RuleSet::load(&pack::rules());
+    let silenced = events.iter().find(|event| event.name() == "StopMonitoringMembers").unwrap();
+    let matched = loaded.rules.evaluate(silenced);
+    let finding = Finding::single(matched.first().expect("a rule sees it"));
+    assert_eq!(finding.subject.account_id.as_deref(), Some(organisation::SECURITY.id));
+    let behind = lineage::resolve(finding.subject.origin.clone(), |id| known.get(id).cloned());
+    let expected = "backup-operator (111122223333) → role OrganizationAccountAccessRole (777788889999) as migration \
+         → role SecurityToolingAdmin (123456789012) as migration";
+    assert_eq!(behind.told().as_deref(), Some(expected));
+    // The finding itself names nobody: only the key of its session.
+    assert!(finding.subject.origin.persons.is_empty() && finding.subject.origin.credentials.len() == 1);
 }
 
 #[test]

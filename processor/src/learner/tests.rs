@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dial_ingest::memory::{MemoryLeases, MemoryStream};
@@ -255,15 +256,25 @@ async fn stopping_waits_for_lineage_but_not_for_ever() {
 async fn an_answer_that_never_comes_is_asked_for_again() {
     let actors = Arc::new(FailingActorStore::moody(Arc::new(MemoryActorStore::new())));
     actors.set(Mood::Hanging);
+    let waiting = Arc::new(AtomicU64::new(0));
     let at = |n: u64| Position::new("1000".parse().unwrap(), n);
-    let mut lessons = Lessons::new(Learner::new(actors.clone()), at(0));
+    let mut lessons = Lessons::new(Learner::new(actors.clone()), at(0), waiting.clone());
+    let count = || waiting.load(Ordering::Relaxed);
     let from = dial_rules::lineage::Lineage { persons: ["p".to_owned()].into(), ..Default::default() };
     lessons.begin(at(1), vec![Link { credential: key(1), from, session: None }]);
     sleep(Duration::from_secs(60)).await;
     assert!(actors.calls() >= 3, "{} calls", actors.calls());
-    assert_eq!((lessons.durable(), lessons.pending()), (at(0), 1));
+    assert_eq!((lessons.durable(), lessons.pending(), count()), (at(0), 1, 1));
     lessons.begin(at(2), Vec::new());
     actors.set(Mood::Fair);
     assert!(lessons.all().await);
-    assert_eq!((lessons.durable(), lessons.pending()), (at(2), 0));
+    assert_eq!((lessons.durable(), lessons.pending(), count()), (at(2), 0, 0));
+    // Of what is not finished nothing stays counted.
+    actors.set(Mood::Hanging);
+    let from = dial_rules::lineage::Lineage { persons: ["q".to_owned()].into(), ..Default::default() };
+    lessons.begin(at(3), vec![Link { credential: key(1), from, session: None }]);
+    assert_eq!(count(), 1);
+    drop(lessons);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(count(), 0);
 }

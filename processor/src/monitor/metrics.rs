@@ -109,10 +109,13 @@ fn detect(out: &mut Exposition, snapshot: &Snapshot) {
         ("dial_events_total", "Events that rules were evaluated on.", snapshot.done.events),
         ("dial_dead_letters_total", "Records that could not be decoded.", snapshot.done.dead_letters),
         ("dial_new_findings_total", "Findings that nobody had recorded before.", snapshot.done.new_findings),
+        ("dial_links_total", "What events taught of who is behind credentials.", snapshot.done.links),
     ] {
         out.metric(Kind::Counter, name, help);
         out.sample(&[], value);
     }
+    out.metric(Kind::Gauge, "dial_links_waiting", "Links that are not written yet; the checkpoint waits for them.");
+    out.sample(&[], snapshot.done.links_waiting);
     let help = "The same by what the policy made of them when they were new.";
     out.metric(Kind::Counter, "dial_new_findings_by_status_total", help);
     for (status, count) in Status::ALL.into_iter().zip(snapshot.done.by_status) {

@@ -77,6 +77,8 @@ impl Monitor {
                 dead_letters: self.counts.dead_letters.load(Ordering::Relaxed),
                 new_findings: self.counts.new_findings.load(Ordering::Relaxed),
                 by_status: self.counts.by_status(),
+                links: self.counts.links.load(Ordering::Relaxed),
+                links_waiting: self.counts.links_waiting.load(Ordering::Relaxed),
             },
             sources: self.sources.readings(),
             // After the looks, so that no time in them lies ahead.
