@@ -303,3 +303,22 @@ proptest! {
         prop_assert_eq!(ids(rules.evaluate(&event)), ids(rules.evaluate_all(&event)), "{}", text);
     }
 }
+
+#[test]
+fn rules_that_are_left_out_find_nothing_and_the_others_what_they_did() {
+    let text = ["X", "X", "Y"].iter().zip(["a", "b", "c"]);
+    let text: String =
+        text.map(|(name, id)| rule(id, &format!("    s: {{eventName: {name}}}\n    condition: s"))).collect();
+    let event = event(json!({ "eventName": "X" }));
+    let ids = |rules: &RuleSet| -> Vec<String> {
+        let found: Vec<String> = rules.evaluate(&event).iter().map(|found| found.rule.id.clone()).collect();
+        let all: Vec<String> = rules.evaluate_all(&event).iter().map(|found| found.rule.id.clone()).collect();
+        assert_eq!(found, all);
+        found
+    };
+    assert_eq!(ids(&rules(&text)), ["a", "b"]);
+    let left = rules(&text).without(&["a".to_owned(), "nobody".to_owned()].into());
+    assert_eq!((ids(&left), left.rules().len()), (vec!["b".to_owned()], 2));
+    assert_eq!(left.disabled().iter().map(|rule| rule.id.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(ids(&left.without(&["b".to_owned()].into())), [""; 0]);
+}

@@ -116,7 +116,7 @@ fn detect(out: &mut Exposition, snapshot: &Snapshot) {
     }
     out.metric(Kind::Gauge, "dial_links_waiting", "Links that are not written yet; the checkpoint waits for them.");
     out.sample(&[], snapshot.done.links_waiting);
-    let help = "The same by what the policy made of them when they were new.";
+    let help = "New findings by what the policy made of them.";
     out.metric(Kind::Counter, "dial_new_findings_by_status_total", help);
     for (status, count) in Status::ALL.into_iter().zip(snapshot.done.by_status) {
         out.sample(&[("status", status.as_str())], count);

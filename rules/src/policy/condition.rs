@@ -119,7 +119,8 @@ impl Conditions {
 /// The ids of rules that are named under `key`.
 pub(super) fn resolve(words: &Words, key: &str, rules: &RuleNames) -> Result<BTreeSet<String>, Vec<Fault>> {
     let (mut ids, mut faults) = (BTreeSet::new(), Vec::new());
-    for (at, name) in words.0.iter().enumerate() {
+    // That one is empty is told without knowing any rules.
+    for (at, name) in words.0.iter().enumerate().filter(|(_, name)| !name.trim().is_empty()) {
         match rules.resolve(name) {
             Ok(found) => ids.extend(found),
             Err(wrong) => faults.push(Fault::new(format!("{key}[{at}]"), wrong)),

@@ -13,9 +13,10 @@ pub(super) fn fault(text: &str) -> Option<String> {
     if parse(text).is_some() {
         return None;
     }
-    let zone =
-        if parse_rfc3339(&format!("{text}Z")).is_some() { "which has no time zone: add Z for UTC, or " } else { "" };
-    Some(format!("is {text:?}: {zone}write a date such as 2030-12-31, or a time such as 2030-12-31T18:00:00Z"))
+    if parse_rfc3339(&format!("{text}Z")).is_some() {
+        return Some(format!("is {text:?}, which has no time zone: add Z for UTC"));
+    }
+    Some(format!("is {text:?}: write a date such as 2030-12-31, or a time such as 2030-12-31T18:00:00Z"))
 }
 
 #[cfg(test)]
