@@ -17,9 +17,10 @@ Generated from `rules/coverage.json` and the packs: a test fails, and writes thi
 
 - The first table is a summary, row by row. A rule's severity is what it starts with.
 - *What is easily missed* names a case in the rule's tests for each.
-- *Owed* is what no single event decides. It needs several events (correlation), or knowledge of the account that no event
-  carries (context, enrichment), and no rule of this version claims it.
-- All rows also owe to enrichment: names of accounts, and place, network and reputation of addresses.
+- *Owed* is what no single event decides. It needs several events (correlation), or knowledge of the account that neither an
+  event nor a table on this machine carries (context, enrichment), and no rule of this version claims it.
+- What tables on this machine say of addresses and accounts, rules may ask. Built-in rules that need a table which is not
+  there are silent until it is; RULES.md says which settings bring it.
 
 ";
 

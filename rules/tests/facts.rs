@@ -20,13 +20,14 @@ const FILES: &[(&str, &str)] = &[
     ("callers", include_str!("facts/callers.yml")),
     ("iam", include_str!("facts/iam.yml")),
     ("instances", include_str!("facts/instances.yml")),
+    ("places", include_str!("facts/places.yml")),
 ];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     prefixes: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "dial_rules::rule_test::written_out")]
     tables: Tables,
     /// The caller of events that name none.
     caller: Option<Value>,

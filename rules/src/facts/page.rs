@@ -46,6 +46,8 @@ table in the code; `dial rules fields` prints the same.
 - A refused call is judged like one that succeeded; ask `dial.outcome` or `errorCode`.
 - \"Outside\" is every account but the event's own and those that the tables list as own or known. Without tables, that is every
   other account.
+- `dial.ip.…`, `dial.account.…` and `dial.region.…` say what tables on this machine know. A rule that asks what no table in force
+  can answer is refused at the start, unless it lists the fact under `dial: { optional: […] }`; then it is silent.
 - A rule that names an unknown field under `dial.` is refused when it is loaded.
 
 | field | type | says | there when | example |
