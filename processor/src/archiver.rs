@@ -49,11 +49,6 @@ impl Archive {
     }
 }
 
-/// Tables that stay as they are.
-pub(crate) fn unchanging(tables: &Tables) -> watch::Receiver<Arc<Tables>> {
-    watch::channel(Arc::new(tables.clone())).1
-}
-
 /// When a batch is written.
 fn policy(settings: &settings::Archive) -> FlushPolicy {
     FlushPolicy {

@@ -9,9 +9,10 @@ use dial_ingest::{Batch, Checkpointer, ProcessError, ProcessorFactory, ShardProc
 use dial_rules::finding::Finding;
 use dial_rules::policy::Status;
 use dial_rules::ruleset::RuleSet;
+use dial_rules::tables::Tables;
 use dial_sinks::store::{FindingStore, RecordOutcome, StoreError};
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::learner::{Learner, Lessons};
 use crate::pipeline::Detected;
@@ -20,6 +21,8 @@ use crate::pipeline::Detected;
 #[derive(Clone)]
 pub(crate) struct Detect {
     pub(crate) rules: Arc<RuleSet>,
+    /// The tables in force: a batch sees one state of them.
+    pub(crate) tables: watch::Receiver<Arc<Tables>>,
     pub(crate) findings: Arc<dyn FindingStore>,
     pub(crate) learner: Learner,
     pub(crate) counts: Arc<Counts>,
@@ -34,12 +37,12 @@ pub(crate) struct Counts {
     pub(crate) events: AtomicU64,
     pub(crate) dead_letters: AtomicU64,
     pub(crate) new_findings: AtomicU64,
+    /// New findings by what the policy makes of them, in the order of [`Status::ALL`]; counted when they are shown.
+    by_status: [AtomicU64; Status::ALL.len()],
     /// What events taught of who is behind credentials.
     pub(crate) links: AtomicU64,
     /// How many of them are being written.
     pub(crate) links_waiting: Arc<AtomicU64>,
-    /// New findings by what the policy makes of them, in the order of [`Status::ALL`]; counted when they are shown.
-    by_status: [AtomicU64; Status::ALL.len()],
 }
 
 impl Counts {
@@ -91,10 +94,11 @@ impl ShardProcessor for Detector {
             let waiting = self.lessons.pending();
             return Err(ProcessError::retry(format!("{waiting} links of lineage wait for the store of actors")));
         }
-        let Detect { rules, findings, counts, news, .. } = &self.shared;
+        let Detect { rules, tables, findings, counts, news, .. } = &self.shared;
+        let tables = tables.borrow().clone();
         let mut detected = Detected::default();
         // A full batch takes milliseconds, but a small record may decompress to very much.
-        let mut decode = || batch.records.iter().for_each(|record| detected.add(rules, &record.data));
+        let mut decode = || batch.records.iter().for_each(|record| detected.add(rules, &tables, &record.data));
         match Handle::current().runtime_flavor() {
             RuntimeFlavor::CurrentThread => decode(), // there is no other thread to go on with
             _ => tokio::task::block_in_place(decode),

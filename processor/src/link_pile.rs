@@ -1,11 +1,12 @@
 //! What a scan learns of lineage: in memory, and in a file once it is much, so that memory stays flat however much is read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
 
-use dial_rules::lineage::{Lineage, Link, Resolved};
+use dial_rules::lineage::Link;
 use dial_sinks::actors::memory::MemoryActorStore;
 use dial_sinks::actors::sqlite::SqliteActorStore;
-use dial_sinks::actors::{ActorError, ActorStore, resolve};
+use dial_sinks::actors::{ActorError, ActorStore};
 
 use crate::learner::now;
 use crate::scratch::Scratch;
@@ -48,23 +49,20 @@ impl LinkPile {
         store.learn(self.held.drain().collect(), now()).await.map(drop)
     }
 
-    /// Everybody behind these origins, by all that was added.
+    /// A store that knows all that was added.
     ///
     /// # Errors
-    /// When the file cannot be written or read.
-    pub(crate) async fn resolve(
-        &mut self,
-        origins: impl IntoIterator<Item = Lineage> + Send,
-    ) -> Result<HashMap<Lineage, Resolved>, ActorError> {
+    /// When the file cannot be written.
+    pub(crate) async fn store(&mut self) -> Result<Arc<dyn ActorStore>, ActorError> {
         if self.file.is_some() {
             self.spill().await?;
         }
         match &self.file {
-            Some(store) => resolve(store, origins).await,
+            Some(store) => Ok(Arc::new(store.clone())),
             None => {
                 let memory = MemoryActorStore::new();
                 memory.learn(self.held.iter().cloned().collect(), now()).await?;
-                resolve(&memory, origins).await
+                Ok(Arc::new(memory))
             }
         }
     }
@@ -72,6 +70,9 @@ impl LinkPile {
 
 #[cfg(test)]
 mod tests {
+    use dial_rules::lineage::Lineage;
+    use dial_sinks::actors::resolve;
+
     use super::*;
 
     #[tokio::test]
@@ -87,8 +88,9 @@ mod tests {
         }
         let file = pile.scratch.as_ref().map(|scratch| scratch.file("actors.db")).unwrap();
         assert!(file.exists());
+        let store = pile.store().await.unwrap();
         for n in [0, 17, MOST + 1] {
-            let found = &pile.resolve([from(n)]).await.unwrap()[&from(n)];
+            let found = &resolve(store.as_ref(), [from(n)]).await.unwrap()[&from(n)];
             assert_eq!(found.lineage.credentials, (n / 4 * 4..n / 4 * 4 + 4).map(key).collect(), "{n}");
         }
         drop(pile);

@@ -23,7 +23,7 @@ use dial_sinks::actors::remembering::RememberingActorStore;
 use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::sqlite::SqliteFindingStore;
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::assess::Assessor;
@@ -55,10 +55,12 @@ pub(crate) async fn run(
 ) -> Result<Outcome> {
     let (news, arriving) = mpsc::unbounded_channel();
     let counts = Arc::new(Counts::default());
+    let actors = Arc::new(SqliteActorStore::open(settings.data.actors_file()).await?);
     let line = Line {
         rules,
+        tables: assessor.enricher().live().watch(),
         findings: SqliteFindingStore::open(settings.data.findings_file()).await?,
-        actors: RememberingActorStore::new(Arc::new(SqliteActorStore::open(settings.data.actors_file()).await?)),
+        actors: RememberingActorStore::new(actors.clone()),
         memory: stores::archive_folder(&settings.data.folder)?,
         objects: match wants(args, Role::Archive) {
             true => Some(stores::archive(settings).await?),
@@ -69,6 +71,7 @@ pub(crate) async fn run(
         counts: counts.clone(),
         news,
     };
+    let assessor = assessor.with_actors(actors);
     let work = async {
         let done = match &args.watch {
             Some(folder) => line.watch(folder, args.until_drained, &shutdown).await,
@@ -85,6 +88,7 @@ pub(crate) async fn run(
 /// The straight line over local stores.
 struct Line {
     rules: Arc<RuleSet>,
+    tables: watch::Receiver<Arc<Tables>>,
     findings: SqliteFindingStore,
     actors: RememberingActorStore,
     /// The data folder's, where processed files are remembered.
@@ -133,13 +137,14 @@ impl Line {
     }
 
     async fn settle(&self, chunk: Vec<Decoded>, name: &str) -> Result<()> {
+        let tables = self.tables.borrow().clone();
         let (mut found, mut links) = (Vec::new(), Vec::new());
         for item in &chunk {
             match item {
                 Decoded::Event(event) => {
                     self.counts.events.fetch_add(1, Ordering::Relaxed);
                     if self.detects {
-                        found.extend(detect(&self.rules, event));
+                        found.extend(detect(&self.rules, &tables, event));
                         links.extend(lineage::links(event));
                     }
                 }
@@ -162,7 +167,7 @@ impl Line {
 
     /// Archives a chunk under a name that is a function of its content.
     async fn archive(&self, chunk: Vec<Decoded>, objects: &dyn ObjectStore) -> Result<()> {
-        let tables = Arc::new(self.rules.tables().clone());
+        let tables = self.tables.borrow().clone();
         let mut batch = ArchiveBatch::new(Shard::of_file(digest(&chunk)), self.raw);
         for (ordinal, item) in chunk.into_iter().enumerate() {
             batch.push(&Position::ordinal(ordinal as u64), None, [item], 0);

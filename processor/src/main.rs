@@ -7,6 +7,7 @@ mod bucket;
 mod cli;
 mod clock;
 mod commands;
+mod context;
 mod demo;
 mod detector;
 mod enrich;
@@ -64,7 +65,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
         Command::Rules(command) => commands::rules::run(command, &settings, &output).await,
         Command::Findings(command) => commands::findings::run(command, &settings, &output).await,
         Command::Shards(command) => commands::shards::run(command, &settings, &output).await,
-        Command::Config(Config::Check) => commands::config::check(&settings, &output),
+        Command::Config(Config::Check) => commands::config::check(&settings, &output).await,
     }
 }
 

@@ -6,6 +6,7 @@ use dial_rules::event::Event;
 use dial_rules::finding::Finding;
 use dial_rules::lineage::{self, Link};
 use dial_rules::ruleset::RuleSet;
+use dial_rules::tables::Tables;
 
 /// What a record, or a batch of them, came to.
 #[derive(Debug, Default)]
@@ -17,19 +18,19 @@ pub(crate) struct Detected {
     pub(crate) dead_letters: Vec<DeadLetter>,
 }
 
-/// The findings of one event.
-pub(crate) fn detect(rules: &RuleSet, event: &Event) -> impl Iterator<Item = Finding> {
-    rules.evaluate(event).into_iter().map(|found| Finding::single(&found))
+/// The findings of one event, by these tables.
+pub(crate) fn detect(rules: &RuleSet, tables: &Tables, event: &Event) -> impl Iterator<Item = Finding> {
+    rules.evaluate_with(event, tables).into_iter().map(|found| Finding::single(&found))
 }
 
 impl Detected {
     /// Decodes one record's bytes and adds what is in it.
-    pub(crate) fn add(&mut self, rules: &RuleSet, data: &[u8]) {
+    pub(crate) fn add(&mut self, rules: &RuleSet, tables: &Tables, data: &[u8]) {
         for decoded in Decoder::record(data) {
             match decoded {
                 Decoded::Event(event) => {
                     self.events += 1;
-                    self.findings.extend(detect(rules, &event));
+                    self.findings.extend(detect(rules, tables, &event));
                     self.links.extend(lineage::links(&event));
                 }
                 Decoded::DeadLetter(letter) => self.dead_letters.push(letter),

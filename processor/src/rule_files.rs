@@ -86,8 +86,27 @@ pub(crate) fn names(paths: &[PathBuf]) -> Option<RuleNames> {
 /// # Errors
 /// As [`load`]; and every name in the policy that is no rule's, unless other rules than the settings' were named.
 pub(crate) fn in_force(named: &[PathBuf], settings: &Settings) -> Result<(RuleSet, Policy)> {
+    governed(named, settings, |paths| load(paths, &settings.facts))
+}
+
+/// The same to evaluate with these tables.
+///
+/// # Errors
+/// As [`in_force`]; and rules that ask what no table can answer.
+pub(crate) fn to_evaluate(named: &[PathBuf], settings: &Settings, tables: &Tables) -> Result<(RuleSet, Policy)> {
+    governed(named, settings, |paths| {
+        let rules = load(paths, tables)?;
+        answerable(&rules).map(|()| rules)
+    })
+}
+
+fn governed(
+    named: &[PathBuf],
+    settings: &Settings,
+    load: impl FnOnce(&[PathBuf]) -> Result<RuleSet>,
+) -> Result<(RuleSet, Policy)> {
     let (paths, own) = if named.is_empty() { (&settings.rules.paths[..], true) } else { (named, false) };
-    let rules = load(paths, &settings.facts)?;
+    let rules = load(paths)?;
     let names = RuleNames::of(rules.rules());
     let policy = settings.policy(&if own { names } else { names.lenient() }).map_err(Failure::Usage)?;
     let rules = rules.without(policy.disabled());
@@ -111,14 +130,10 @@ pub(crate) fn policy(settings: &Settings) -> Result<Policy> {
 /// Names every problem: a rule that cannot be loaded stops the start, because what it should find would go unnoticed.
 pub(crate) fn load(paths: &[PathBuf], tables: &Tables) -> Result<RuleSet> {
     let files = read(paths)?;
-    let Loaded { rules, mut problems, foreign } = files.load_with(tables);
-    problems.extend(rules.unanswerable());
+    let Loaded { rules, problems, foreign } = files.load_with(tables);
     if !problems.is_empty() {
         let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
         return Err(Failure::Usage(format!("rules cannot be loaded:\n  {}", list.join("\n  "))));
-    }
-    if let Some((table, fault)) = tables.unanswerable().first() {
-        return Err(Failure::Usage(format!("facts.{table}: {fault}")));
     }
     if rules.rules().is_empty() {
         return Err(Failure::Usage(format!(
@@ -130,6 +145,21 @@ pub(crate) fn load(paths: &[PathBuf], tables: &Tables) -> Result<RuleSet> {
         tracing::warn!(count = foreign.len(), "rules for other products than AWS are left out");
     }
     Ok(rules)
+}
+
+/// That the rules' tables can tell what the rules ask.
+///
+/// # Errors
+/// Every rule that asks for more, with the setting that is to be written.
+pub(crate) fn answerable(rules: &RuleSet) -> Result<()> {
+    let problems: Vec<String> = rules.unanswerable().iter().map(ToString::to_string).collect();
+    if !problems.is_empty() {
+        return Err(Failure::Usage(format!("rules cannot be evaluated:\n  {}", problems.join("\n  "))));
+    }
+    match rules.tables().unanswerable().first() {
+        Some((table, fault)) => Err(Failure::Usage(format!("facts.{table}: {fault}"))),
+        None => Ok(()),
+    }
 }
 
 fn collect(path: &Path, named: bool, found: &mut Vec<PathBuf>) -> Result<()> {

@@ -9,6 +9,7 @@ use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::finding::Finding;
 use dial_rules::lineage::{self, Link};
 use dial_rules::ruleset::RuleSet;
+use dial_rules::tables::Tables;
 use tokio::sync::mpsc;
 
 use crate::inputs::Input;
@@ -53,7 +54,7 @@ pub(crate) struct Scan {
 
 impl Scan {
     /// Starts reading `inputs` on `threads` threads. The threads wait when reports are not fetched.
-    pub(crate) fn start(rules: Arc<RuleSet>, inputs: Vec<Input>, threads: usize) -> Scan {
+    pub(crate) fn start(rules: Arc<RuleSet>, tables: &Arc<Tables>, inputs: Vec<Input>, threads: usize) -> Scan {
         let (sender, reports) = mpsc::channel(64);
         let progress = Arc::new(Progress::default());
         let inputs: Arc<[Input]> = inputs.into();
@@ -61,6 +62,7 @@ impl Scan {
         for _ in 0..threads.min(inputs.len()).max(1) {
             let reader = Reader {
                 rules: rules.clone(),
+                tables: tables.clone(),
                 sender: sender.clone(),
                 progress: progress.clone(),
                 held: Vec::new(),
@@ -76,6 +78,8 @@ impl Scan {
 /// One reading thread.
 struct Reader {
     rules: Arc<RuleSet>,
+    /// As they were when the scan began.
+    tables: Arc<Tables>,
     sender: mpsc::Sender<Report>,
     progress: Arc<Progress>,
     held: Vec<Finding>,
@@ -111,7 +115,7 @@ impl Reader {
                 Decoded::Event(event) => {
                     self.progress.events.fetch_add(1, Ordering::Relaxed);
                     let before = self.held.len();
-                    self.held.extend(detect(&self.rules, &event));
+                    self.held.extend(detect(&self.rules, &self.tables, &event));
                     let found = (self.held.len() - before) as u64;
                     if found > 0 {
                         self.progress.matches.fetch_add(found, Ordering::Relaxed);

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use dial_analytics::folder::FolderStore;
 use dial_analytics::s3::S3Store;
 use dial_analytics::store::ObjectStore;
+use dial_sinks::actors::ActorStore;
+use dial_sinks::actors::dynamodb::DynamoActorStore;
+use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::dynamodb::DynamoFindingStore;
 use dial_sinks::sqlite::SqliteFindingStore;
 use dial_sinks::store::FindingStore;
@@ -33,6 +36,22 @@ pub(crate) async fn findings(settings: &Settings, folder: Option<&Path>) -> Resu
         return Ok(None);
     }
     Ok(Some(Arc::new(SqliteFindingStore::open(file).await?)))
+}
+
+/// The store of who is behind credentials, beside the findings that are read or recorded; `None` when there is none yet.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(crate) async fn actors(settings: &Settings, folder: Option<&Path>) -> Result<Option<Arc<dyn ActorStore>>> {
+    if folder.is_none() && settings.stream.name.is_some() {
+        let client = aws_sdk_dynamodb::Client::new(&aws::config().await);
+        return Ok(Some(Arc::new(DynamoActorStore::new(client, settings.tables.actors()))));
+    }
+    let file = folder.map_or_else(|| settings.data.actors_file(), |folder| folder.join("actors.db"));
+    if !file.exists() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(SqliteActorStore::open(file).await?)))
 }
 
 /// The place of the archive: what the settings name, else the data folder.

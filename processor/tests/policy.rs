@@ -279,3 +279,19 @@ fn unknown_rules_are_told_where_the_policy_is_about_the_rules_in_force() {
     folder.write("rules/a.yml", rule);
     folder.run("scan --rules rules a.json").expect(0, &["0 findings"]);
 }
+
+#[test]
+fn the_guides_examples_are_settings() {
+    for (page, least) in [("POLICY.md", 5), ("OPERATING.md", 1)] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
+        let text = std::fs::read_to_string(path).unwrap();
+        let examples: Vec<&str> =
+            text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert!(examples.len() >= least, "{page}");
+        let folder = Folder::new();
+        for example in examples.iter().map(|example| (*example).to_owned()).chain([examples.concat()]) {
+            folder.write("dial.toml", &example);
+            folder.run("config check").expect(0, &["the settings are fine"]);
+        }
+    }
+}

@@ -326,6 +326,34 @@ mod tests {
     }
 
     #[test]
+    fn accounts_and_addresses_are_written_out() {
+        let text = "title: t\nid: r\nlogsource: {product: aws}\ndetection: {s: {dial.account.environment: production, \
+                    dial.ip.country: DE}, condition: s}";
+        let file = |tables: &str| RuleFile {
+            name: "t".into(),
+            text: format!(
+                "rule: r\ntables: {tables}\ncases:\n - {{name: n, events: [{{eventSource: i, eventName: x}}], expect: [1]}}"
+            ),
+        };
+        let accounts = "accounts: {'111122223333': {environment: production}}";
+        let failure = |tables: &str| run(&rules(text), &file(tables)).remove(0).failure;
+        assert_eq!(failure(&format!("{{{accounts}, addresses: [{{network: 198.51.100.0/24, country: DE}}]}}")), None);
+        for (tables, said) in [
+            (format!("{{{accounts}}}"), "found []"),
+            ("{accounts: {'1': {}}}".to_owned(), "`accounts`"),
+            ("{accounts: {'111122223333': {enviroment: x}}}".to_owned(), "enviroment"),
+            ("{addresses: [{network: 198.51.100.1/24}]}".to_owned(), "198.51.100.0/24"),
+            ("{addresses: [{network: 198.51.100.0/24, contry: DE}]}".to_owned(), "contry"),
+            ("{addresses: [{network: 198.51.100.0/24, country: Germany}]}".to_owned(), "Germany"),
+            ("{known_lists: [offices]}".to_owned(), "\"offices\""),
+            ("{own_acounts: []}".to_owned(), "own_acounts"),
+        ] {
+            let failure = failure(&tables).unwrap();
+            assert!(failure.contains(said), "{tables}: {failure}");
+        }
+    }
+
+    #[test]
     fn unusable_files_fail() {
         assert!(failures(" []")[0].as_ref().unwrap().contains("no cases"));
         assert!(failures(" - {name: n, events: [], expcet: []}")[0].as_ref().unwrap().contains("expcet"));

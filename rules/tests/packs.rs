@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod support;
+
 use std::collections::BTreeMap;
 
 use dial_rules::accounts::Account;
@@ -9,6 +11,8 @@ use dial_rules::addresses::{Addresses, Entry};
 use dial_rules::ruleset::{RuleFile, RuleSet};
 use dial_rules::tables::Tables;
 use dial_rules::{check, pack, rule_test};
+use serde_json::json;
+use support::event;
 
 #[test]
 fn every_case_of_the_packs_holds() {
@@ -20,6 +24,46 @@ fn every_case_of_the_packs_holds() {
         .collect();
     assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), outcomes.len(), failed.join("\n"));
     assert!(outcomes.len() > rules.rules().len(), "{}", outcomes.len());
+}
+
+/// `dial.caller.person` took the place of four items that many rules repeated: it must say the same of every caller.
+#[test]
+fn a_person_is_who_the_rules_took_for_one() {
+    const ITEMS: &str = "[{dial.caller.kind: [account, federated, root, unknown, user]}, {dial.session.console: true}, \
+                         {dial.caller.role|startswith: [AWSReservedSSO_, OrganizationAccountAccessRole]}, \
+                         {dial.caller.session|contains: '@'}]";
+    let rule = |selection: &str| {
+        let text = format!("title: t\nid: r\nlogsource: {{product: aws}}\ndetection: {{s: {selection}, condition: s}}");
+        let loaded = RuleSet::load(&[RuleFile { name: "r".to_owned(), text }]);
+        assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
+        loaded.rules
+    };
+    let (old, new) = (rule(ITEMS), rule("{dial.caller.person: true}"));
+    let types =
+        ["Root", "IAMUser", "AssumedRole", "Role", "FederatedUser", "SAMLUser", "AWSService", "AWSAccount", "Odd", ""];
+    let roles =
+        ["Admin", "AWSReservedSSO_A_1", "awsreservedsso_a", "MyAWSReservedSSO_", "OrganizationAccountAccessRole", ""];
+    let sessions = ["build-17", "alice@example.com", "@", ""];
+    let agents = ["aws-cli/2.15.0", "console.amazonaws.com"];
+    let mut persons = 0;
+    for (kind, role) in types.iter().flat_map(|kind| roles.map(|role| (kind, role))) {
+        for (session, agent) in sessions.iter().flat_map(|session| agents.map(|agent| (session, agent))) {
+            for by in [None, Some("cloudformation.amazonaws.com")] {
+                let mut identity = json!({"arn": format!("arn:aws:sts::111122223333:assumed-role/{role}/{session}")});
+                if !kind.is_empty() {
+                    identity["type"] = json!(kind);
+                }
+                if let Some(by) = by {
+                    identity["invokedBy"] = json!(by);
+                }
+                let event = event(&json!({"userIdentity": identity, "userAgent": agent}));
+                let is_person = !new.evaluate(&event).is_empty();
+                assert_eq!(is_person, !old.evaluate(&event).is_empty(), "{identity} {agent}");
+                persons += usize::from(is_person);
+            }
+        }
+    }
+    assert!((100..900).contains(&persons), "{persons} of 960");
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note};
 use crate::settings::Settings;
-use crate::{clock, rule_files};
+use crate::{clock, context, rule_files};
 
-pub(crate) fn check(settings: &Settings, output: &Output) -> Result<Outcome> {
-    let (rules, _) = rule_files::in_force(&[], settings)?;
+pub(crate) async fn check(settings: &Settings, output: &Output) -> Result<Outcome> {
+    let live = context::tables(settings).await?;
+    let (rules, _) = rule_files::to_evaluate(&[], settings, &live.now())?;
+    settings.reputation.check_variable().map_err(Failure::Usage)?;
     settings.metrics.check_variable().map_err(Failure::Usage)?;
     if output.is_json() {
         output.json(settings)?;
@@ -17,7 +19,8 @@ pub(crate) fn check(settings: &Settings, output: &Output) -> Result<Outcome> {
         Some(name) => format!("`dial run` follows the stream {name}"),
         None => "no stream is set: `dial run` reads standard input, or a folder with --watch".to_owned(),
     };
-    for remark in settings.archive_remark().into_iter().chain(settings.policy_remarks(clock::now())) {
+    let remarks = settings.archive_remark().into_iter().chain(settings.policy_remarks(clock::now()));
+    for remark in remarks.chain(settings.addresses.expired(clock::now())) {
         note(&format!("remark: {remark}"));
     }
     let disabled = match rules.disabled().len() {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use dial_ingest::memory::{MemoryLeases, MemoryStream};
 use dial_ingest::{InitialPosition, PollPace, PrefetchBudget, Read, StreamClient};
 use dial_rules::finding::Finding;
+use dial_rules::policy::Policy;
 use dial_rules::severity::Severity;
 use dial_rules::tables::Tables;
 use dial_sinks::actors::sqlite::SqliteActorStore;
@@ -17,11 +18,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::archiver::{Archive, unchanging};
+use crate::archiver::Archive;
 use crate::assess::Assessor;
 use crate::cli;
 use crate::demo::{ACCOUNTS, SimulatedEvent, day, quiet};
 use crate::detector::{Counts, Detect};
+use crate::enrich::enricher::Enricher;
 use crate::failure::{Failure, Outcome, Result};
 use crate::learner::Learner;
 use crate::output::{Output, note, thousands};
@@ -54,16 +56,19 @@ pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
     let rules = Arc::new(rule_files::load(&[], &tables())?);
     prepare(&args.data)?;
     let findings = Arc::new(SqliteFindingStore::open(args.data.join("findings.db")).await?);
-    let learner = Learner::new(Arc::new(SqliteActorStore::open(args.data.join("actors.db")).await?));
+    let actors = Arc::new(SqliteActorStore::open(args.data.join("actors.db")).await?);
+    let learner = Learner::new(actors.clone());
     let events = day(args.seed, START);
     introduce(&args, &events, rules.rules().len(), output)?;
 
     let stream = Arc::new(MemoryStream::new(SHARDS).without_limits());
     let (news, arriving) = mpsc::unbounded_channel();
     let counts = Arc::new(Counts::default());
-    let detect = Detect { rules: rules.clone(), findings, learner, counts: counts.clone(), news };
-    let archive =
-        Archive::new(stores::archive_folder(&args.data)?, &settings::Archive::default(), unchanging(rules.tables()));
+    let enricher = Enricher::of_tables(rules.tables().clone()).with_actors(actors);
+    let assessor = Assessor::new(Policy::default(), enricher);
+    let tables = assessor.enricher().live().watch();
+    let detect = Detect { rules, tables: tables.clone(), findings, learner, counts: counts.clone(), news };
+    let archive = Archive::new(stores::archive_folder(&args.data)?, &settings::Archive::default(), tables);
     let archived = archive.records();
     let leases = || Arc::new(MemoryLeases::default());
     let roles = vec![
@@ -95,7 +100,7 @@ pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
     let player = tokio::spawn(play(events, stream.clone(), Duration::from_secs(args.seconds)));
     let watcher = tokio::spawn(stop_when_read(player, counts.clone(), archived, total, shutdown.clone()));
     let crew = Crew::new(&(stream as Arc<dyn StreamClient>), roles, &shift);
-    let show = Show { bar: progress_bar(total), assessor: Assessor::default(), counts: counts.clone() };
+    let show = Show { bar: progress_bar(total), assessor, counts: counts.clone() };
     let (ran, shown) = tokio::join!(roles::run(crew, shutdown), show.until_end(arriving, output));
     watcher.abort();
     ran?;

@@ -1,20 +1,21 @@
 //! `dial findings show`.
 
+use dial_rules::addresses::{AddressContext, AddressKind};
 use dial_rules::assessment::Assessment;
-use dial_rules::context::Context;
+use dial_rules::context::{Context, Reputation};
 use dial_rules::finding::Finding;
+use dial_rules::lineage::Resolved;
 use dial_rules::policy::{Disposition, Policy, Written};
 use dial_rules::rule::Rule;
 use dial_sinks::filter::{FindingFilter, MAX_LIMIT};
 use dial_sinks::store::FindingStore;
 
-use crate::assess::Assessor;
 use crate::cli::FindingsShow;
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, clock, plain};
-use crate::rule_files;
 use crate::settings::Settings;
 use crate::stores;
+use crate::{context, rule_files};
 
 pub(super) async fn show(args: FindingsShow, settings: &Settings, output: &Output) -> Result<Outcome> {
     let (rules, policy) = match rule_files::in_force(&[], settings) {
@@ -28,7 +29,8 @@ pub(super) async fn show(args: FindingsShow, settings: &Settings, output: &Outpu
         Some(store) => find(store.as_ref(), &args.id).await?,
         None => None,
     };
-    let assessed = Assessor::new(policy, settings).assess(found.into_iter().collect()).await;
+    let assessor = context::to_show(policy, settings, args.data.data.as_deref(), true).await?;
+    let assessed = assessor.assess(found.into_iter().collect()).await;
     let Some(assessment) = assessed.into_iter().next() else {
         return Err(Failure::Usage(format!("there is no finding {}: see `dial findings list`", plain(&args.id))));
     };
@@ -116,8 +118,47 @@ fn around(context: &Context) -> Vec<(&'static str, String)> {
         let parts = account.name.iter().chain(&account.environment).chain(&account.ou).cloned().chain(tags);
         lines.push(("is", parts.collect::<Vec<_>>().join("  ")));
     }
+    lines.extend(context.address.as_ref().map(|address| ("place", place(address))));
+    if let Some(reputation) = &context.reputation {
+        let Reputation { abuse_confidence_score, total_reports, usage_type, isp } = reputation;
+        let score = format!("abuse confidence {abuse_confidence_score} in 100, {total_reports} reports");
+        let parts = [Some(score), usage_type.clone(), isp.clone()];
+        lines.push(("reputation", parts.into_iter().flatten().collect::<Vec<_>>().join("  ")));
+    }
+    lines.extend(told(context).map(|told| ("behind it", told)));
+    lines.extend(context.missing.iter().map(|missing| ("missing", format!("{}: {}", missing.part, missing.reason))));
     lines.retain(|(_, text)| !text.is_empty());
     lines
+}
+
+/// Where an address is, whose it is, and what else tables say of it.
+fn place(address: &AddressContext) -> String {
+    let kind = match address.kind {
+        AddressKind::Public => None,
+        AddressKind::Private => Some("a private address".to_owned()),
+        AddressKind::Documentation => Some("an address for examples only".to_owned()),
+        AddressKind::Reserved => Some("an address that nobody can call from".to_owned()),
+        AddressKind::Service => Some("an AWS service".to_owned()),
+        AddressKind::Malformed => Some("neither an address nor a service".to_owned()),
+    };
+    let network = match (address.asn, &address.network) {
+        (Some(asn), Some(network)) => Some(format!("AS{asn} {network}")),
+        (Some(asn), None) => Some(format!("AS{asn}")),
+        (None, network) => network.clone(),
+    };
+    let aws = address.aws_service.as_ref().map(|service| {
+        let region = address.aws_region.as_deref().unwrap_or_default();
+        format!("AWS {service} {region}").trim_end().to_owned()
+    });
+    let tor = address.tor_exit.filter(|is_exit| *is_exit).map(|_| "a Tor exit".to_owned());
+    let lists = (!address.lists.is_empty()).then(|| format!("on your lists: {}", address.lists.join(", ")));
+    let parts = [kind, address.city.clone(), address.country.clone(), network, aws, tor, lists];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
+}
+
+/// The person and the way from there to the caller, as far as it is known.
+pub(super) fn told(context: &Context) -> Option<String> {
+    Resolved { lineage: context.lineage.clone(), chain: context.chain.clone(), cut: false }.told()
 }
 
 /// What the policy makes of it.

@@ -11,9 +11,9 @@ use crate::assess::Assessor;
 use crate::cli::{Findings, FindingsList};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, clock, note, plain, severity_cell, thousands};
-use crate::rule_files;
 use crate::settings::Settings;
 use crate::stores;
+use crate::{context, rule_files};
 
 pub(crate) async fn run(command: Findings, settings: &Settings, output: &Output) -> Result<Outcome> {
     match command {
@@ -24,7 +24,7 @@ pub(crate) async fn run(command: Findings, settings: &Settings, output: &Output)
 
 async fn list(args: FindingsList, settings: &Settings, output: &Output) -> Result<Outcome> {
     let policy = rule_files::policy(settings)?;
-    let assessor = Assessor::new(policy, settings);
+    let assessor = context::to_show(policy, settings, args.data.data.as_deref(), false).await?;
     let store = stores::findings(settings, args.data.data.as_deref()).await?;
     let Some(store) = store else {
         return nothing(0, 0, output);

@@ -14,12 +14,11 @@ use serde::Serialize;
 
 use crate::assess::Assessor;
 use crate::cli::DataArgs;
-use crate::clock;
 use crate::failure::{Outcome, Result};
 use crate::output::{Output, note, number_cell, plain};
-use crate::rule_files;
 use crate::settings::Settings;
 use crate::stores;
+use crate::{clock, context, rule_files};
 
 const DAY: Millis = 24 * 60 * 60 * 1000;
 /// How many actors and accounts are told apart; there may be any number.
@@ -28,7 +27,8 @@ const MOST_DISTINCT: usize = 10_000;
 pub(super) async fn run(args: &DataArgs, settings: &Settings, output: &Output) -> Result<Outcome> {
     let (rules, policy) = rule_files::in_force(&[], settings)?;
     let store = stores::findings(settings, args.data.as_deref()).await?;
-    let (assessor, now) = (Assessor::new(policy, settings), clock::now());
+    let assessor = context::to_show(policy, settings, args.data.as_deref(), false).await?;
+    let now = clock::now();
     let mut reports = Vec::new();
     for trial in assessor.policy().trials() {
         for rule in rules.rules().iter().filter(|rule| trial.rules.contains(&rule.id)) {

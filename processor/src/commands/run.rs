@@ -14,11 +14,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::archiver::{Archive, unchanging};
+use crate::archiver::Archive;
 use crate::assess::Assessor;
 use crate::aws;
 use crate::cli::{Role as RoleName, Run};
 use crate::detector::{Counts, Detect};
+use crate::enrich::enricher::Enricher;
 use crate::failure::{Failure, Outcome, Result};
 use crate::learner::Learner;
 use crate::local;
@@ -27,19 +28,23 @@ use crate::output::Output;
 use crate::roles::{self, Crew, Role, Shift};
 use crate::settings::{Initial, Settings};
 use crate::stores;
-use crate::{clock, rule_files};
+use crate::{clock, context, rule_files};
 
 /// How many findings are assessed together.
 const AT_A_TIME: usize = 256;
 
 pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Result<Outcome> {
-    let (rules, policy) = rule_files::in_force(&args.rules.rules, settings)?;
-    let (rules, assessor) = (Arc::new(rules), Assessor::new(policy, settings));
+    let live = context::tables(settings).await?;
+    let (rules, policy) = rule_files::to_evaluate(&args.rules.rules, settings, &live.now())?;
+    let rules = Arc::new(rules);
     for remark in settings.policy_remarks(clock::now()) {
         tracing::warn!("{remark}");
     }
     let shutdown = CancellationToken::new();
     cancel_on_signal(shutdown.clone())?;
+    live.keep(&shutdown);
+    let enricher = Enricher::new(settings, live, None).map_err(Failure::Usage)?;
+    let assessor = Assessor::new(policy, enricher);
     match &settings.stream.name {
         Some(_) if args.watch.is_some() => Err(Failure::Usage(
             "--watch follows a folder, but the settings name a stream: take one of them out".to_owned(),
@@ -73,7 +78,7 @@ pub(crate) fn cancel_on_signal(shutdown: CancellationToken) -> Result<()> {
 async fn follow_stream(
     stream: &str,
     args: &Run,
-    (rules, assessor): (Arc<RuleSet>, Assessor),
+    (rules, mut assessor): (Arc<RuleSet>, Assessor),
     settings: &Settings,
     output: &Output,
     shutdown: CancellationToken,
@@ -91,9 +96,12 @@ async fn follow_stream(
     if wants(args, RoleName::Detect) {
         create_table(&dynamodb, &settings.tables.findings()).await?;
         let findings = Arc::new(DynamoFindingStore::new(dynamodb.clone(), settings.tables.findings()));
+        let tables = assessor.enricher().live().watch();
         actors::create_table(&dynamodb, &settings.tables.actors()).await?;
-        let learner = Learner::new(Arc::new(DynamoActorStore::new(dynamodb.clone(), settings.tables.actors())));
-        let detect = Detect { rules: rules.clone(), findings, learner, counts: counts.clone(), news };
+        let actors = Arc::new(DynamoActorStore::new(dynamodb.clone(), settings.tables.actors()));
+        let learner = Learner::new(actors.clone());
+        assessor = assessor.with_actors(actors);
+        let detect = Detect { rules, tables, findings, learner, counts: counts.clone(), news };
         running.push(Role {
             name: "detect",
             leases: lease_table("detect"),
@@ -105,7 +113,8 @@ async fn follow_stream(
         drop(news);
     }
     if wants(args, RoleName::Archive) {
-        let archive = Archive::new(stores::archive(settings).await?, &settings.archive, unchanging(rules.tables()));
+        let archive =
+            Archive::new(stores::archive(settings).await?, &settings.archive, assessor.enricher().live().watch());
         running.push(Role {
             name: "archive",
             leases: lease_table("archive"),
@@ -118,7 +127,8 @@ async fn follow_stream(
     tracing::info!(stream, worker = shift.worker_id, "following the stream");
     let client: Arc<dyn StreamClient> = Arc::new(KinesisStream::new(aws_sdk_kinesis::Client::new(&config), stream));
     let crew = Crew::new(&client, running, &shift);
-    let monitor = Monitor::new(shift.worker_id, crew.monitors(), counts.clone(), shutdown.clone());
+    let sources = assessor.enricher().clone();
+    let monitor = Monitor::new(shift.worker_id, crew.monitors(), counts.clone(), sources, shutdown.clone());
     let serving = listener.map(|listener| listener.serve(Arc::new(monitor)));
     let (ran, shown) = tokio::join!(roles::run(crew, shutdown), show(arriving, &assessor, &counts, output));
     if let Some(serving) = serving {

@@ -1,6 +1,6 @@
 //! `dial scan`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,7 +9,6 @@ use comfy_table::Cell;
 use dial_rules::assessment::Assessment;
 use dial_rules::dead_letter::DeadLetter;
 use dial_rules::finding::Finding;
-use dial_rules::lineage::{Lineage, Resolved};
 use dial_rules::policy::Status;
 use dial_rules::severity::Severity;
 use dial_sinks::actors::sqlite::SqliteActorStore;
@@ -20,6 +19,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::assess::Assessor;
 use crate::cli;
+use crate::commands::finding::told;
+use crate::enrich::enricher::Enricher;
 use crate::failure::{Failure, Outcome, Result};
 use crate::inputs::Inputs;
 use crate::link_pile::LinkPile;
@@ -27,7 +28,7 @@ use crate::output::{Output, note, number_cell, plain, severity_cell, thousands};
 use crate::pile::Pile;
 use crate::scan::{Progress, Report, Scan};
 use crate::settings::Settings;
-use crate::{clock, rule_files};
+use crate::{clock, context, rule_files};
 
 /// How many dead letters are told one by one.
 const LETTERS_TOLD: u64 = 20;
@@ -35,8 +36,11 @@ const LETTERS_TOLD: u64 = 20;
 const WORST_SHOWN: usize = 15;
 
 pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -> Result<Outcome> {
-    let (rules, policy) = rule_files::in_force(&args.rules.rules, settings)?;
-    let (rules, assessor) = (Arc::new(rules), Assessor::new(policy, settings));
+    let live = context::tables(settings).await?;
+    let tables = live.now();
+    let (rules, policy) = rule_files::to_evaluate(&args.rules.rules, settings, &tables)?;
+    let enricher = Enricher::new(settings, live, None).map_err(Failure::Usage)?;
+    let (rules, assessor) = (Arc::new(rules), Assessor::new(policy, enricher.without_services()));
     for remark in settings.policy_remarks(clock::now()) {
         tracing::warn!("{remark}");
     }
@@ -44,7 +48,7 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     let threads = args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let total: u64 = inputs.list.iter().map(|input| input.size).sum();
     let started = Instant::now();
-    let scan = Scan::start(rules, inputs.list, threads);
+    let scan = Scan::start(rules, &tables, inputs.list, threads);
     stop_on_signal(scan.progress.clone())?;
 
     let (keep, links) = match args.save {
@@ -58,15 +62,15 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     let collected = collect(scan, total, args.severity, &assessor, keep, links).await;
     // The program ends when the reading threads have, and one may be waiting for standard input.
     let mut collected = collected.inspect_err(|_| progress.stop.store(true, Ordering::Relaxed))?;
+    // Who is behind a finding is known once everything is read.
+    let assessor = assessor.with_actors(collected.links.store().await?);
     let summary = Summary::of(&mut collected.pile, &assessor, output).await?;
-    let origins = summary.worst.iter().map(|worst| worst.finding.subject.origin.clone());
-    let behind = collected.links.resolve(origins).await?;
     let took = started.elapsed();
     for problem in inputs.unreadable.iter().chain(&collected.unreadable) {
         note(&format!("cannot be read: {}", plain(problem)));
     }
     if !output.is_json() {
-        summary.print(&behind, output)?;
+        summary.print(output)?;
     }
     note(&sentence(&collected, inputs.passed_over, took, &summary));
     if args.save && summary.total + summary.hidden() > 0 {
@@ -271,8 +275,7 @@ impl Summary {
         counted.map(|(status, count)| format!("{} {status}", thousands(count))).collect::<Vec<_>>().join(", ")
     }
 
-    /// `behind` says who is behind the origins of the worst.
-    fn print(&self, behind: &HashMap<Lineage, Resolved>, output: &Output) -> Result<()> {
+    fn print(&self, output: &Output) -> Result<()> {
         if self.total == 0 {
             let hidden = if self.hidden() > 0 { " that is not hidden by the policy" } else { "" };
             return output.line(&format!("Nothing found{hidden}."));
@@ -292,10 +295,11 @@ impl Summary {
         worst.sort_by_key(|worst| (std::cmp::Reverse(worst.severity()), worst.finding.first_seen));
         for worst in worst.into_iter().take(WORST_SHOWN) {
             output.finding_line(worst)?;
-            let origin = &worst.finding.subject.origin;
+            let Assessment { finding, context, .. } = worst;
             // Said only where it is more than the event says itself.
-            let more = behind.get(origin).filter(|resolved| resolved.lineage != *origin);
-            if let Some(told) = more.and_then(Resolved::told) {
+            if context.lineage != finding.subject.origin
+                && let Some(told) = told(context)
+            {
                 output.line(&format!("    behind it: {}", plain(&told)))?;
             }
         }

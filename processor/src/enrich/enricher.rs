@@ -46,6 +46,8 @@ pub(crate) struct Known {
     lineages: Option<Answers<Lineages>>,
     /// Why accounts that have no name here are unknown.
     unnamed: Option<String>,
+    /// Why nothing is known of addresses.
+    unread: Option<String>,
 }
 
 impl Enricher {
@@ -79,7 +81,22 @@ impl Enricher {
             Some(lineages.get(origins.cloned().collect::<HashSet<_>>()).await)
         };
         let (reputations, lineages) = tokio::join!(reputations, lineages);
-        Known { reputations, lineages, unnamed: self.live.accounts_missing() }
+        Known { reputations, lineages, unnamed: self.live.accounts_missing(), unread: self.live.tables_missing() }
+    }
+
+    /// An enricher with these tables and nothing else.
+    pub(crate) fn of_tables(tables: Tables) -> Enricher {
+        Enricher { live: Live::fixed(tables), reputations: None, lineages: None }
+    }
+
+    /// The same with this store to say who is behind credentials.
+    pub(crate) fn with_actors(self, actors: Arc<dyn ActorStore>) -> Enricher {
+        Enricher { lineages: Some(lineages_of(Arc::new(Actors(actors)))), ..self }
+    }
+
+    /// The same without the services of others: for findings that are looked through by the thousand.
+    pub(crate) fn without_services(self) -> Enricher {
+        Enricher { reputations: None, ..self }
     }
 
     /// The tables in force.
@@ -103,6 +120,9 @@ impl Known {
         let account = subject.account_id.as_ref().and_then(|id| tables.accounts.get(id)).cloned();
         if let (None, Some(_), Some(reason)) = (&account, &subject.account_id, &self.unnamed) {
             miss("accounts", reason.clone());
+        }
+        if let (Some(_), Some(reason)) = (&subject.source_ip, &self.unread) {
+            miss("addresses", reason.clone());
         }
         let address = subject.source_ip.as_deref().map(|field| tables.addresses.look_up(field, finding.last_seen));
         let reputation = match (&self.reputations, asked_about(finding, tables)) {

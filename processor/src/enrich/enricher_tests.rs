@@ -11,6 +11,7 @@ use super::super::organizations::twins::{FailingOrganization, example};
 use super::super::source::Loaded;
 use super::super::twins::{BAD_MOODS, FailingSource, Mood, Watch};
 use super::*;
+use crate::enrich::live::Purpose;
 
 const NOW: Millis = 1_767_225_600_000;
 
@@ -74,7 +75,7 @@ async fn twins(reputation: Mood, lineage: Mood, organization: Mood) -> Twins {
     settings.organizations.enabled = true;
     let (watch, fails_at) = (Watch::new(organization), AtomicUsize::new(0));
     let organization = FailingOrganization { inner: example(), watch, fails_at };
-    let live = Live::open(&settings, Some(Arc::new(organization))).await.unwrap();
+    let live = Live::open(&settings, Some(Arc::new(organization)), Purpose::Evaluate).await.unwrap();
     let (reputation, lineage) = (Watch::new(reputation), Watch::new(lineage));
     let reputations = FailingSource { inner: AllReported, watch: reputation.clone() };
     let lineages = FailingSource { inner: AllAlice, watch: lineage.clone() };
@@ -188,7 +189,7 @@ async fn accounts_come_back_too() {
         std::fs::remove_file(folder.path().join("organization.json")).ok();
         let watch = Watch::new(mood);
         let failing = FailingOrganization { inner: example(), watch: watch.clone(), fails_at: AtomicUsize::new(0) };
-        let live = Live::open(&settings, Some(Arc::new(failing))).await.unwrap();
+        let live = Live::open(&settings, Some(Arc::new(failing)), Purpose::Evaluate).await.unwrap();
         let enricher = Enricher { live: live.clone(), reputations: None, lineages: None };
         let shutdown = tokio_util::sync::CancellationToken::new();
         live.keep(&shutdown);
@@ -201,7 +202,7 @@ async fn accounts_come_back_too() {
         shutdown.cancel();
         // Away again at the next start: what it said last is in force.
         let gone = FailingOrganization { inner: example(), watch: Watch::new(mood), fails_at: AtomicUsize::new(0) };
-        let live = Live::open(&settings, Some(Arc::new(gone))).await.unwrap();
+        let live = Live::open(&settings, Some(Arc::new(gone)), Purpose::Evaluate).await.unwrap();
         assert_eq!(live.accounts_missing(), None);
         assert_eq!(live.now().accounts.len(), 5);
     }

@@ -27,6 +27,15 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How long the start waits for what has to be fetched or asked for.
 const START: Duration = Duration::from_secs(10);
 
+/// What the tables are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Rules are evaluated with them: one that cannot be used stops the start.
+    Evaluate,
+    /// Findings are shown with them: what cannot be used is missing, and copies of any age will do.
+    Show,
+}
+
 /// The tables in force.
 #[derive(Debug)]
 pub(crate) struct Live {
@@ -50,6 +59,8 @@ struct State {
     found: Accounts,
     /// Why it has never said anything.
     unfound: Option<String>,
+    /// Why there are no tables of addresses but what is built in.
+    unread: Option<String>,
 }
 
 /// Where accounts come from.
@@ -65,9 +76,13 @@ impl Live {
     /// that.
     ///
     /// # Errors
-    /// Every file that is missing, truncated or of another kind, with the key that names it; a table that cannot be fetched
-    /// and has never been.
-    pub(crate) async fn open(settings: &Settings, organization: Option<Arc<dyn Organization>>) -> Result<Arc<Live>> {
+    /// Unless it is only to show findings: every file that is missing, truncated or of another kind, with the key that names
+    /// it; a table that cannot be fetched and has never been.
+    pub(crate) async fn open(
+        settings: &Settings,
+        organization: Option<Arc<dyn Organization>>,
+        purpose: Purpose,
+    ) -> Result<Arc<Live>> {
         let (files, fetched) = origins(settings);
         let accounts = organization.filter(|_| settings.organizations.enabled).map(|organization| AccountSource {
             organization,
@@ -81,9 +96,10 @@ impl Live {
             addresses: Addresses::default(),
             found: Accounts::new(),
             unfound: None,
+            unread: None,
         };
         let live = Live {
-            named: Accounts::new(),
+            named: settings.accounts.clone(),
             state: Mutex::new(state),
             files: Mutex::new(files),
             fetched,
@@ -92,13 +108,47 @@ impl Live {
             ends: Mutex::new(ends),
             facts,
         };
-        live.load_files(settings)?;
-        live.load_fetched().await?;
-        live.check(settings)?;
-        live.load_accounts().await;
+        match (live.load(settings, purpose).await, purpose) {
+            (Ok(()), _) => {}
+            (Err(failure), Purpose::Evaluate) => return Err(failure),
+            (Err(failure), Purpose::Show) => {
+                tracing::warn!("the tables of addresses cannot be used: {failure}");
+                live.state().unread = Some("its tables cannot be used: see `dial config check`".to_owned());
+            }
+        }
+        live.load_accounts(purpose).await;
         live.publish();
-        live.warn_of_expired(Utc::now().timestamp_millis());
+        if purpose == Purpose::Evaluate {
+            live.warn_of_expired(Utc::now().timestamp_millis());
+        }
         Ok(Arc::new(live))
+    }
+
+    /// These tables, for ever.
+    pub(crate) fn fixed(tables: Tables) -> Arc<Live> {
+        let state = State {
+            parts: Parts::default(),
+            addresses: tables.addresses.clone(),
+            found: Accounts::new(),
+            unfound: None,
+            unread: None,
+        };
+        Arc::new(Live {
+            named: tables.accounts.clone(),
+            facts: tables.clone(),
+            state: Mutex::new(state),
+            files: Mutex::default(),
+            fetched: Vec::new(),
+            accounts: None,
+            tables: watch::Sender::new(Arc::new(tables)),
+            ends: Mutex::default(),
+        })
+    }
+
+    async fn load(&self, settings: &Settings, purpose: Purpose) -> Result<()> {
+        self.load_files(settings)?;
+        self.load_fetched(purpose).await?;
+        self.check(settings)
     }
 
     /// The tables as they are now.
@@ -114,6 +164,11 @@ impl Live {
     /// Why accounts that the settings do not name are unknown, if they should not be.
     pub(crate) fn accounts_missing(&self) -> Option<String> {
         self.state().unfound.clone()
+    }
+
+    /// Why nothing is known of addresses, if something should be.
+    pub(crate) fn tables_missing(&self) -> Option<String> {
+        self.state().unread.clone()
     }
 
     /// Keeps the tables up to date until `shutdown`.
@@ -243,13 +298,15 @@ impl Live {
 
 /// Tables behind URLs.
 impl Live {
-    async fn load_fetched(&self) -> Result<()> {
+    async fn load_fetched(&self, purpose: Purpose) -> Result<()> {
         for (slot, file) in &self.fetched {
             let kept_note = self.put_kept(*slot, file).unwrap_or_else(|wrong| {
                 tracing::warn!(setting = slot.setting(), "{wrong}");
                 None
             });
-            if kept_note.as_ref().is_some_and(|note| !note.due_in(Utc::now().timestamp_millis()).is_zero()) {
+            let will_do =
+                |note: &Note| purpose == Purpose::Show || !note.due_in(Utc::now().timestamp_millis()).is_zero();
+            if kept_note.as_ref().is_some_and(will_do) {
                 continue;
             }
             let fetched = timeout(START, self.fetch(*slot, file, kept_note.as_ref())).await;
@@ -321,7 +378,7 @@ impl Live {
 /// Accounts.
 impl Live {
     /// What AWS says, if it answers soon; else what it said last.
-    async fn load_accounts(&self) {
+    async fn load_accounts(&self, purpose: Purpose) {
         let Some(source) = &self.accounts else { return };
         let kept = source.kept.read().unwrap_or_else(|wrong| {
             tracing::warn!("{wrong}");
@@ -329,7 +386,8 @@ impl Live {
         });
         let now = Utc::now().timestamp_millis();
         let age = |kept: &KeptAccounts| Duration::from_millis(u64::try_from(now - kept.fetched()).unwrap_or(u64::MAX));
-        let is_fresh = kept.as_ref().is_some_and(|kept| age(kept) < source.settings.refresh());
+        let is_fresh =
+            kept.as_ref().is_some_and(|kept| purpose == Purpose::Show || age(kept) < source.settings.refresh());
         let asked = if is_fresh { Ok(()) } else { self.ask_for_accounts(source, START).await };
         let mut state = self.state();
         match (asked, kept) {
@@ -410,3 +468,7 @@ fn origins(settings: &Settings) -> Origins {
     }
     (files, fetched)
 }
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;

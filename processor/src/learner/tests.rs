@@ -80,6 +80,7 @@ impl Scene {
         assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
         let detect = Detect {
             rules: Arc::new(loaded.rules),
+            tables: tokio::sync::watch::channel(Arc::default()).1,
             findings: self.findings.clone(),
             learner: Learner { most_waiting: self.most_waiting, ..Learner::new(self.actors.clone()) },
             counts: Arc::new(Counts::default()),

@@ -1,11 +1,15 @@
 //! A worker's metrics, named after the Kinesis Client Library's, so that its operators know them.
 
+use std::time::Duration;
+
 use dial_ingest::health::Processed;
 use dial_rules::policy::Status;
 use tokio::time::Instant;
 
 use super::exposition::{Exposition, Kind};
 use super::snapshot::{RoleSnapshot, Snapshot};
+use crate::enrich::meter::Reading;
+use crate::enrich::source::Fault;
 
 /// Says by its labels which worker it is.
 pub(crate) const WORKER_INFO: &str = "dial_worker_info";
@@ -24,6 +28,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     leases(&mut out, snapshot);
     table(&mut out, snapshot);
     detect(&mut out, snapshot);
+    context(&mut out, snapshot);
     out.into_text()
 }
 
@@ -109,13 +114,51 @@ fn detect(out: &mut Exposition, snapshot: &Snapshot) {
         out.metric(Kind::Counter, name, help);
         out.sample(&[], value);
     }
-    let help = "New findings by what the policy made of them when they were new.";
+    out.metric(Kind::Gauge, "dial_links_waiting", "Links that are not written yet; the checkpoint waits for them.");
+    out.sample(&[], snapshot.done.links_waiting);
+    let help = "New findings by what the policy made of them.";
     out.metric(Kind::Counter, "dial_new_findings_by_status_total", help);
     for (status, count) in Status::ALL.into_iter().zip(snapshot.done.by_status) {
         out.sample(&[("status", status.as_str())], count);
     }
-    out.metric(Kind::Gauge, "dial_links_waiting", "Links that are not written yet; the checkpoint waits for them.");
-    out.sample(&[], snapshot.done.links_waiting);
+}
+
+fn context(out: &mut Exposition, snapshot: &Snapshot) {
+    let sources = &snapshot.sources;
+    if sources.is_empty() {
+        return;
+    }
+    let mut each = |kind, name, help, value: fn(&Reading) -> u64| {
+        out.metric(kind, name, help);
+        sources.iter().for_each(|source| out.sample(&[("source", source.part)], value(source)));
+    };
+    let counter = Kind::Counter;
+    each(counter, "dial_enrich_hits_total", "Look-ups that the cache answered.", |source| source.hits);
+    each(counter, "dial_enrich_misses_total", "Look-ups that it did not answer.", |source| source.misses);
+    let help = "Of these, look-ups that the source was not asked for: it had failed, or too much was under way.";
+    each(counter, "dial_enrich_unasked_total", help, |source| source.unasked);
+    each(counter, "dial_enrich_loads_total", "Times that the source was asked.", |source| source.loads);
+    each(Kind::Gauge, "dial_enrich_open", "Whether the source is left alone after failures: 1 or 0.", |source| {
+        u64::from(source.open)
+    });
+    each(Kind::Gauge, "dial_enrich_entries", "Answers in the cache.", |source| source.entries);
+    each(Kind::Gauge, "dial_enrich_bytes", "Bytes that they take, about.", |source| source.weight);
+    let mut seconds = |kind, name, help, value: fn(&Reading) -> Duration| {
+        out.metric(kind, name, help);
+        for source in sources {
+            out.sample(&[("source", source.part)], format_args!("{:.3}", value(source).as_secs_f64()));
+        }
+    };
+    let help = "How long asking took, in all.";
+    seconds(counter, "dial_enrich_load_seconds_total", help, |source| source.load_time);
+    let help = "How long the longest asking took.";
+    seconds(Kind::Gauge, "dial_enrich_load_seconds_max", help, |source| source.longest_load);
+    out.metric(counter, "dial_enrich_errors_total", "Times that the source gave no answer, or not to all.");
+    for source in sources {
+        for (kind, count) in Fault::KINDS.iter().zip(source.faults) {
+            out.sample(&[("source", source.part), ("kind", kind)], count);
+        }
+    }
 }
 
 fn seconds_since(time: Instant, now: Instant) -> impl std::fmt::Display {

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::detector::Counts;
+use crate::enrich::enricher::Enricher;
 pub(crate) use listener::Listener;
 use snapshot::{Done, RoleSnapshot, Snapshot};
 
@@ -33,6 +34,7 @@ pub(crate) struct Monitor {
     started_epoch: f64,
     roles: Vec<RoleMonitor>,
     counts: Arc<Counts>,
+    sources: Enricher,
     shutdown: CancellationToken,
 }
 
@@ -42,10 +44,19 @@ impl Monitor {
         worker_id: String,
         roles: Vec<RoleMonitor>,
         counts: Arc<Counts>,
+        sources: Enricher,
         shutdown: CancellationToken,
     ) -> Monitor {
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Monitor { worker_id, started: Instant::now(), started_epoch: epoch.as_secs_f64(), roles, counts, shutdown }
+        Monitor {
+            worker_id,
+            started: Instant::now(),
+            started_epoch: epoch.as_secs_f64(),
+            roles,
+            counts,
+            sources,
+            shutdown,
+        }
     }
 
     /// The worker as it is now.
@@ -69,6 +80,7 @@ impl Monitor {
                 links: self.counts.links.load(Ordering::Relaxed),
                 links_waiting: self.counts.links_waiting.load(Ordering::Relaxed),
             },
+            sources: self.sources.readings(),
             // After the looks, so that no time in them lies ahead.
             now: Instant::now(),
         }

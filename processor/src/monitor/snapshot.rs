@@ -7,6 +7,8 @@ use dial_ingest::progress::WorkerProgress;
 use dial_rules::policy::Status;
 use tokio::time::Instant;
 
+use crate::enrich::meter::Reading;
+
 /// A loop that has not read its lease table for so many failover times, and for [`STUCK_AT_LEAST`], is taken for stuck.
 const STUCK_FAILOVERS: u32 = 10;
 const STUCK_AT_LEAST: Duration = Duration::from_secs(300);
@@ -24,6 +26,8 @@ pub(crate) struct Snapshot {
     pub(crate) stopping: bool,
     pub(crate) roles: Vec<RoleSnapshot>,
     pub(crate) done: Done,
+    /// Sources of context.
+    pub(crate) sources: Vec<Reading>,
 }
 
 /// One role of it.
@@ -133,10 +137,38 @@ pub(crate) mod tests {
             RoleSnapshot { name: "detect", health: detect, progress: BTreeMap::from([(shard(1), progress)]) },
             RoleSnapshot { name: "archive", health: archive, progress: BTreeMap::new() },
         ];
-        let by_status = [2, 1, 0, 1, 0];
-        let done = Done { events: 30, dead_letters: 2, new_findings: 4, by_status, links: 7, links_waiting: 3 };
+        let done = Done {
+            events: 30,
+            dead_letters: 2,
+            new_findings: 4,
+            by_status: [2, 1, 0, 1, 0],
+            links: 7,
+            links_waiting: 3,
+        };
         let worker_id = "host-1".to_owned();
-        Snapshot { worker_id, started, started_epoch: 1.7e9, now, stopping: false, roles, done }
+        let reputation = Reading {
+            part: "reputation",
+            hits: 90,
+            misses: 10,
+            unasked: 2,
+            loads: 8,
+            load_time: Duration::from_millis(1_500),
+            longest_load: Duration::from_millis(700),
+            faults: [1, 0, 2, 0, 0, 3],
+            open: true,
+            entries: 6,
+            weight: 2_048,
+        };
+        Snapshot {
+            worker_id,
+            started,
+            started_epoch: 1.7e9,
+            now,
+            stopping: false,
+            roles,
+            done,
+            sources: vec![reputation],
+        }
     }
 
     #[test]

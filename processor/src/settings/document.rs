@@ -37,6 +37,11 @@ impl Place<'_> {
         self.key.as_ref().or(self.value.as_ref()).map(|range| range.start)
     }
 
+    /// Whether it is a table, in whatever notation.
+    pub(super) fn is_table(&self) -> bool {
+        matches!(self.node, Node::Table(_))
+    }
+
     /// Whether nothing is below it.
     pub(super) fn is_empty(&self) -> bool {
         children(&self.path, self.node).is_empty()

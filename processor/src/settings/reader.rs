@@ -56,6 +56,7 @@ impl Reader {
         for (at, message) in faults {
             let place = Place::Line(reader.line(at));
             reader.mistakes.push(Mistake { place, message });
+            reader.told.extend(reader.broken_key(at));
         }
         reader.prune_lists();
         reader.prune::<T>();
@@ -64,6 +65,21 @@ impl Reader {
         let wrong = wrong.into_iter().map(|(name, message)| Mistake { place: Place::Variable(name), message });
         reader.mistakes.extend(wrong);
         reader
+    }
+
+    /// The key on the line at `at`, whose value could not be read, and the section it is in: it is not missing.
+    fn broken_key(&self, at: usize) -> Option<(Option<usize>, String)> {
+        let line_of = |at: usize| self.text.get(..at).map(|before| before.rfind('\n').map_or(0, |end| end + 1));
+        let line = |at: usize| Some(self.text.get(line_of(at)?..)?.lines().next()?.trim());
+        let (key, _) = line(at)?.split_once('=')?;
+        let places = document::places(&self.table);
+        let before = places.iter().filter(|place| place.is_table()).filter_map(|place| Some((place.offset()?, place)));
+        let headers =
+            before.filter(|(offset, _)| *offset < at && line(*offset).is_some_and(|line| line.starts_with('[')));
+        // The last line with a header, and of the tables that begin there the innermost.
+        let section = headers.max_by_key(|(offset, place)| (line_of(*offset), place.path.len()));
+        let section = section.map(|(offset, _)| offset);
+        Some((section, key.trim().trim_matches(['"', '\'']).to_owned()))
     }
 
     /// Takes out lists that stand for sections: serde would take their elements for the section's values.

@@ -60,6 +60,17 @@ impl Reputation {
         faults
     }
 
+    /// That the environment variable with the key is not set; a file may be there only where workers run.
+    ///
+    /// # Errors
+    /// Names the variable.
+    pub(crate) fn check_variable(&self) -> Result<(), String> {
+        match &self.key {
+            Some(key) if key.starts_with("env:") => self.service().map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
     /// How long an answer holds.
     pub(crate) fn ttl(&self) -> Duration {
         Duration::from_secs(self.ttl_minutes.saturating_mul(60))
