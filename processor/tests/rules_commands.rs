@@ -165,18 +165,14 @@ fn a_file_that_is_not_text_is_one_problem_among_others() {
 }
 
 #[test]
-fn correlations_and_filters_are_refused_by_name_and_not_left_out() {
-    let correlation = "title: Many users\ncorrelation:\n    type: event_count\n    rules: [made]\n    \
-                       group-by: [recipientAccountId]\n    timespan: 5m\n    condition: {gte: 5}\n";
+fn filters_are_refused_by_name_and_not_left_out() {
     let filter = "title: Not ours\nlogsource: {product: aws}\nfilter:\n    rules: [made]\n    \
                   selection: {eventName: x}\n    condition: not selection\n";
-    for (text, title) in [(correlation, "Many users"), (filter, "Not ours")] {
-        let folder = Folder::new();
-        folder.write("rules.yml", format!("{}---\n{text}", rule(ID, "CreateUser")));
-        let checked = folder.run("rules check rules.yml").expect(1, &["1 rules", "1 errors"]);
-        let errors = reported(&checked, "error");
-        assert!(errors[0].2.contains(title) && errors[0].1 > 10, "{errors:?}");
-    }
+    let folder = Folder::new();
+    folder.write("rules.yml", format!("{}---\n{filter}", rule(ID, "CreateUser")));
+    let checked = folder.run("rules check rules.yml").expect(1, &["1 rules", "1 errors"]);
+    let errors = reported(&checked, "error");
+    assert!(errors[0].2.contains("Not ours") && errors[0].1 > 10, "{errors:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod actor;
 pub mod addresses;
 pub mod check;
 pub mod context;
+pub mod correlation;
 pub mod coverage;
 pub mod dead_letter;
 pub mod decode;

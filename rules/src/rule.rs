@@ -21,6 +21,8 @@ pub struct Rule {
     pub id: String,
     /// Whether the file gives an id.
     pub has_own_id: bool,
+    /// `name`, by which correlations may refer to it.
+    pub name: Option<String>,
     /// `title`.
     pub title: String,
     /// `description`, empty when there is none.
@@ -60,8 +62,19 @@ pub struct Rule {
 /// DIAL's own part of a rule, under the custom key `dial`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Own {
-    remediation: Option<String>,
+pub(crate) struct Own {
+    pub(crate) remediation: Option<String>,
+}
+
+impl Own {
+    /// # Errors
+    /// Says what under `dial` is not known.
+    pub(crate) fn of(custom: &HashMap<String, yaml_serde::Value>) -> Result<Own, String> {
+        let Some(value) = custom.get("dial") else {
+            return Ok(Own::default());
+        };
+        yaml_serde::from_value(value.clone()).map_err(|error| format!("under `dial`: {error}"))
+    }
 }
 
 impl Rule {
@@ -81,14 +94,12 @@ impl Rule {
             ),
             _ => error.to_string(),
         })?;
-        let own: Own = match parsed.custom_attributes.get("dial") {
-            Some(value) => yaml_serde::from_value(value.clone()).map_err(|error| format!("under `dial`: {error}"))?,
-            None => Own::default(),
-        };
+        let own = Own::of(&parsed.custom_attributes)?;
         let (techniques, tactics) = attack(&parsed.tags);
         Ok(Rule {
             id: parsed.id.clone().unwrap_or_else(|| untitled_id(&parsed.title)),
             has_own_id: parsed.id.is_some(),
+            name: parsed.name.clone(),
             title: parsed.title.clone(),
             description: parsed.description.clone().unwrap_or_default(),
             severity: parsed.level.map_or(Severity::Medium, severity),
@@ -141,7 +152,7 @@ impl Rule {
     }
 }
 
-fn status(status: Status) -> String {
+pub(crate) fn status(status: Status) -> String {
     format!("{status:?}").to_lowercase()
 }
 
@@ -203,7 +214,7 @@ fn is_cidr(text: &str) -> bool {
     bits.parse().is_ok_and(|bits: u8| bits <= most)
 }
 
-fn severity(level: Level) -> Severity {
+pub(crate) fn severity(level: Level) -> Severity {
     match level {
         Level::Informational => Severity::Informational,
         Level::Low => Severity::Low,
@@ -213,14 +224,14 @@ fn severity(level: Level) -> Severity {
     }
 }
 
-fn untitled_id(title: &str) -> String {
+pub(crate) fn untitled_id(title: &str) -> String {
     let hash = Sha256::digest(title.as_bytes());
     hash.iter().take(8).fold("title-".to_owned(), |id, byte| format!("{id}{byte:02x}"))
 }
 
 /// Techniques and tactics of tags such as `attack.t1098.001` and `attack.persistence`. Sigma's tag appendix spells a
 /// tactic of two words with a hyphen, older rules with an underscore.
-fn attack(tags: &[String]) -> (Vec<String>, Vec<String>) {
+pub(crate) fn attack(tags: &[String]) -> (Vec<String>, Vec<String>) {
     let names = tags.iter().filter_map(|tag| tag.strip_prefix("attack.")).map(str::to_lowercase);
     let is_technique = |name: &String| {
         let digits = name.strip_prefix('t').unwrap_or_default();
