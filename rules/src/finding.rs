@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::actor::{actor, source_ip};
 use crate::event::Millis;
-use crate::lineage::Lineage;
+use crate::lineage::{self, Lineage};
 use crate::ruleset::Match;
 use crate::severity::Severity;
 
@@ -157,7 +157,7 @@ impl Finding {
                 source_ip: source_ip(event),
                 techniques: rule.techniques.clone(),
                 actor_arn: event.text_at(&["userIdentity", "arn"]).map(Into::into),
-                origin: Lineage::default(),
+                origin: lineage::origin(event),
             },
             first_seen: event.time(),
             last_seen: event.time(),
