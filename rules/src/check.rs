@@ -69,7 +69,7 @@ fn tested(rules: &RuleSet, tests: &[RuleFile], whole: bool, errors: &mut Vec<Pro
                 let of_rule = tested.entry(test.rule).or_default();
                 of_rule.matching |= test.cases.iter().any(|case| !case.expect.is_empty());
                 of_rule.other |=
-                    test.cases.iter().any(|case| (1..=case.events.len()).any(|number| !case.expect.contains(&number)));
+                    test.cases.iter().any(|case| (1..=case.events.len()).any(|number| !case.expects(number)));
             }
         }
     }

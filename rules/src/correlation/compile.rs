@@ -4,7 +4,7 @@ use rsigma_parser::{
     ConditionExpr, ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType, WindowMode,
 };
 
-use super::shape;
+use super::{ACTOR, shape};
 use crate::event::Millis;
 use crate::facts;
 use crate::rule::{self, Own};
@@ -96,7 +96,7 @@ fn timespan(seconds: u64, written: &str) -> Result<Millis, String> {
 /// Refuses fields under `dial.` that there are not.
 fn known(field: &str) -> Result<(), String> {
     let is_fact = field.get(..facts::PREFIX.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(facts::PREFIX));
-    if !is_fact || facts::find(field).is_some() {
+    if !is_fact || field == ACTOR || facts::find(field).is_some() {
         return Ok(());
     }
     Err(format!("there is no field `{field}`: did you mean `{}`? See `dial rules fields`", facts::nearest(field)))

@@ -71,17 +71,12 @@ pub(crate) fn resolve(drafts: &[Draft<'_>], known: &Known<'_>) -> Resolved {
         }
     }
     for at in linked.keys() {
-        if let Some(circle) = circle(*at, &linked, drafts) {
-            let message =
-                format!("{:?} refers to itself: {circle}; take one of these references out", drafts[*at].parsed.title);
-            resolved.problems.push(problem(&drafts[*at], "rules:", message));
-        } else if !linked[at]
-            .iter()
-            .any(|target| matches!(target, Target::Correlation(inner) if linked.contains_key(inner)))
-        {
-            let message = "it lists a correlation that is not fine itself: mend that one first".to_owned();
-            resolved.problems.push(problem(&drafts[*at], "rules:", message));
-        }
+        let message = match circle(*at, &linked, drafts) {
+            Some(circle) => format!("it refers to itself: {circle}; take one of these references out"),
+            None => "it lists a correlation that is not fine itself: mend that one first".to_owned(),
+        };
+        let message = format!("{:?}: {message}", drafts[*at].parsed.title);
+        resolved.problems.push(problem(&drafts[*at], "rules:", message));
     }
     resolved.correlations = Correlations::new(&done, &order, known.rules);
     resolved

@@ -111,6 +111,22 @@ impl Correlations {
         self.by_part.get(id).into_iter().flatten().map(|at| &self.list[*at])
     }
 
+    /// Ids of the rules whose matches reach this correlation, also by way of others.
+    pub fn rules_of(&self, id: &str) -> BTreeSet<String> {
+        let mut rules = BTreeSet::new();
+        let mut ahead: Vec<&Part> = self.get(id).into_iter().flat_map(|correlation| &correlation.parts).collect();
+        // Correlations never list themselves, so this ends.
+        while let Some(part) = ahead.pop() {
+            match self.get(&part.id) {
+                Some(inner) if part.is_correlation => ahead.extend(&inner.parts),
+                _ => {
+                    rules.insert(part.id.clone());
+                }
+            }
+        }
+        rules
+    }
+
     /// Whether the rule or correlation with this id makes findings of its own: all do but those that a correlation of the
     /// same file lists, unless one that lists them says `generate: true`.
     pub fn makes_findings(&self, id: &str) -> bool {

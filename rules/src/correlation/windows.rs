@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Correlation, CorrelationMatch, Correlations, Filed, GroupKey, affected, evaluate, range_of};
+use super::{
+    Correlation, CorrelationMatch, Correlations, Evaluated, Filed, GroupKey, affected, bucket_of, evaluate, range_of,
+};
 use crate::event::Millis;
 use crate::finding::Finding;
 
@@ -39,6 +41,17 @@ impl Windows {
             }
         }
         self.evaluate(correlations, touched)
+    }
+
+    /// What all matches of a correlation come to, with those that contribute.
+    pub fn evaluated<'w>(&'w self, correlation: &'w Correlation) -> Vec<Evaluated<'w>> {
+        let groups = self.matches.get(&correlation.id).into_iter().flatten();
+        let all = groups.flat_map(|(group, matches)| {
+            let buckets: BTreeSet<i64> =
+                matches.iter().map(|seen| bucket_of(seen.event_time, correlation.timespan)).collect();
+            evaluate(correlation, group, matches, buckets)
+        });
+        all.collect()
     }
 
     /// How many matches there are, each counted in every window that it is in.

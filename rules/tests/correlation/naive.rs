@@ -199,6 +199,7 @@ fn finding(
         "rule_title": format!("C {}", spec.id), "severity": "high", "account_id": first.account,
         "region": "us-east-1", "actor": "alice", "source_ip": first.address, "techniques": techniques(spec, scenario),
         "actor_arn": "arn:aws:iam::111122223333:user/alice",
+        "origin": {"persons": ["arn:aws:iam::111122223333:user/alice"]},
         "first_seen": time(first.time), "last_seen": time(contributing.last().unwrap().time),
         "event_count": BTreeSet::from_iter(contributing.iter().map(|seen| &seen.distinct)).len(),
         "evidence": evidence(&contributing, mutation).into_iter().map(shown).collect::<Vec<_>>(), "bucket": bucket,
