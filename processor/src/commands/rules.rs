@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use comfy_table::Cell;
 use dial_rules::rule::Rule;
 use dial_rules::ruleset::Loaded;
+use dial_rules::severity::Severity;
 use serde_json::json;
 
+use super::correlations;
 use crate::cli::{RuleArgs, RuleFields, RuleList, Rules};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note, plain, severity_cell};
@@ -41,9 +43,13 @@ fn read(paths: &[PathBuf], settings: &Settings) -> Result<Files> {
 fn list(files: &Files, args: &RuleList, output: &Output) -> Result<Outcome> {
     let Loaded { rules, problems, .. } = files.load();
     let chosen = || rules.rules().iter().filter(|rule| is_listed(rule, args));
+    let correlated = || rules.correlations().iter().map(AsRef::as_ref).filter(|one| correlations::is_listed(one, args));
     if output.is_json() {
         for rule in chosen() {
             output.json(&as_json(rule))?;
+        }
+        for correlation in correlated() {
+            output.json(&correlations::as_json(correlation))?;
         }
     } else {
         let mut sorted: Vec<_> = chosen().collect();
@@ -58,6 +64,10 @@ fn list(files: &Files, args: &RuleList, output: &Output) -> Result<Outcome> {
             ]
         });
         output.table(&["severity", "rule", "techniques", "events", "id"], rows)?;
+        correlations::table(correlated(), output)?;
+    }
+    if correlated().next().is_some() {
+        note("correlations are checked and tested; `dial scan` and `dial run` do not evaluate them yet");
     }
     for problem in &problems {
         note(&format!("error: {problem}"));
@@ -66,26 +76,48 @@ fn list(files: &Files, args: &RuleList, output: &Output) -> Result<Outcome> {
 }
 
 fn is_listed(rule: &Rule, args: &RuleList) -> bool {
-    let wants = |wanted: &Option<String>, has: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(has);
-    let is = |text: &Option<String>, wanted: &str| text.as_ref().is_some_and(|text| text.eq_ignore_ascii_case(wanted));
-    let tagged = |wanted: &str| {
-        let same = |tag: &String| {
-            let name = tag.split_once('.').map_or("", |(_, name)| name);
-            tag.eq_ignore_ascii_case(wanted) || name.eq_ignore_ascii_case(wanted)
+    let traits = Traits {
+        severity: rule.severity,
+        tags: &rule.tags,
+        techniques: &rule.techniques,
+        service: rule.service.as_deref(),
+        status: rule.status.as_deref(),
+    };
+    traits.fit(args)
+}
+
+/// What the options of `dial rules list` pick rules and correlations by.
+pub(super) struct Traits<'r> {
+    pub(super) severity: Severity,
+    pub(super) tags: &'r [String],
+    pub(super) techniques: &'r [String],
+    pub(super) service: Option<&'r str>,
+    pub(super) status: Option<&'r str>,
+}
+
+impl Traits<'_> {
+    pub(super) fn fit(&self, args: &RuleList) -> bool {
+        let wants = |wanted: &Option<String>, has: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(has);
+        let is = |text: Option<&str>, wanted: &str| text.is_some_and(|text| text.eq_ignore_ascii_case(wanted));
+        let tagged = |wanted: &str| {
+            let same = |tag: &String| {
+                let name = tag.split_once('.').map_or("", |(_, name)| name);
+                tag.eq_ignore_ascii_case(wanted) || name.eq_ignore_ascii_case(wanted)
+            };
+            self.tags.iter().any(same)
         };
-        rule.tags.iter().any(same)
-    };
-    let technique = |wanted: &str| {
-        let wanted = wanted.to_ascii_uppercase();
-        rule.techniques.iter().any(|technique| {
-            technique.strip_prefix(&wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
-    };
-    rule.severity >= args.level
-        && wants(&args.tag, &tagged)
-        && wants(&args.technique, &technique)
-        && wants(&args.service, &|wanted| is(&rule.service, wanted))
-        && wants(&args.status, &|wanted| is(&rule.status, wanted))
+        let technique = |wanted: &str| {
+            let wanted = wanted.to_ascii_uppercase();
+            self.techniques.iter().any(|technique| {
+                technique.strip_prefix(&wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
+        };
+        self.severity >= args.level
+            && wants(&args.tag, &tagged)
+            && wants(&args.technique, &technique)
+            && wants(&args.service, &|wanted| is(self.service, wanted))
+            && wants(&args.status, &|wanted| is(self.status, wanted))
+    }
 }
 
 fn as_json(rule: &Rule) -> serde_json::Value {
