@@ -136,31 +136,31 @@ impl Correlations {
     /// Where a match goes. `lineage` is everybody who is behind the event's credential, as far as is known; filing the
     /// match again when more is known adds the groups that are new, and changes none.
     pub fn file(&self, found: &Match<'_>, tables: &Tables, lineage: &Lineage) -> Filing {
-        let mut filing = Filing::default();
         if !self.by_part.contains_key(&found.rule.id) {
-            return filing;
+            return Filing::default();
         }
         let fields = Fields::new(found.event, tables);
         let read = |field: &str| match field {
             ACTOR => lineage.credentials.union(&lineage.persons).cloned().collect(),
             field => values::texts(fields.get_field(field).as_ref()),
         };
-        let kept = CorrelationMatch::of(found);
-        for correlation in self.listing(&found.rule.id) {
-            filing.add(correlation, &kept, &read);
+        self.file_values(&CorrelationMatch::of(found), read)
+    }
+
+    /// Where a match goes whose event has these values at each field.
+    pub fn file_values(&self, kept: &CorrelationMatch, read: impl Fn(&str) -> BTreeSet<String>) -> Filing {
+        let mut filing = Filing::default();
+        for correlation in self.listing(&kept.rule_id) {
+            filing.add(correlation, kept, &read);
         }
         filing
     }
 
     /// Where a completion of `inner` in this group goes: to the correlations that list it.
     pub fn file_completion(&self, inner: &Correlation, group: &GroupKey, completing: &CorrelationMatch) -> Filing {
-        let mut filing = Filing::default();
-        let read = |field: &str| group.get(field).map(str::to_owned).into_iter().collect();
-        let kept = completing.completing(inner);
-        for correlation in self.listing(&inner.id) {
-            filing.add(correlation, &kept, &read);
-        }
-        filing
+        self.file_values(&completing.completing(inner), |field| {
+            group.get(field).map(str::to_owned).into_iter().collect()
+        })
     }
 }
 

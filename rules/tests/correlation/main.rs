@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod naive;
+mod oracle;
 mod scenario;
 
 use std::collections::BTreeMap;

@@ -148,18 +148,21 @@ fn busy() -> impl Strategy<Value = Vec<Happening>> {
 }
 
 impl Scenario {
-    /// The rules and correlations as files.
-    pub(crate) fn rules(&self) -> RuleSet {
+    /// The rules, and the correlations.
+    pub(crate) fn texts(&self) -> Vec<String> {
         let rule = |at: usize| {
             format!(
                 "title: R{at}\nid: r{at}\ntags: [attack.t100{at}]\nlogsource: {{product: aws, service: cloudtrail}}\n\
                  detection: {{s: {{requestParameters.rules: r{at}}}, condition: s}}\n"
             )
         };
-        let mut files =
-            vec![RuleFile { name: "r.yml".into(), text: (0..4).map(rule).collect::<Vec<_>>().join("---\n") }];
-        // A file each, so that none is silenced by another.
-        files.extend(self.specs.iter().map(|spec| RuleFile { name: format!("{}.yml", spec.id), text: spec.yaml() }));
+        (0..4).map(rule).chain(self.specs.iter().map(Spec::yaml)).collect()
+    }
+
+    /// A file each, so that none is silenced by another.
+    pub(crate) fn rules(&self) -> RuleSet {
+        let file = |(at, text)| RuleFile { name: format!("{at}.yml"), text };
+        let files: Vec<RuleFile> = self.texts().into_iter().enumerate().map(file).collect();
         let loaded = RuleSet::load(&files);
         assert_eq!(loaded.problems, [], "{files:#?}");
         loaded.rules
