@@ -141,6 +141,13 @@ pub(crate) fn load(paths: &[PathBuf], tables: &Tables) -> Result<RuleSet> {
             files.count()
         )));
     }
+    if !rules.correlations().is_empty() {
+        let count = rules.correlations().len();
+        tracing::warn!(
+            count,
+            "correlations are checked and tested, but not evaluated here yet: their rules find single events"
+        );
+    }
     if !foreign.is_empty() {
         tracing::warn!(count = foreign.len(), "rules for other products than AWS are left out");
     }

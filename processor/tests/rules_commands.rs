@@ -165,18 +165,74 @@ fn a_file_that_is_not_text_is_one_problem_among_others() {
 }
 
 #[test]
-fn correlations_and_filters_are_refused_by_name_and_not_left_out() {
-    let correlation = "title: Many users\ncorrelation:\n    type: event_count\n    rules: [made]\n    \
-                       group-by: [recipientAccountId]\n    timespan: 5m\n    condition: {gte: 5}\n";
+fn filters_are_refused_by_name_and_not_left_out() {
     let filter = "title: Not ours\nlogsource: {product: aws}\nfilter:\n    rules: [made]\n    \
                   selection: {eventName: x}\n    condition: not selection\n";
-    for (text, title) in [(correlation, "Many users"), (filter, "Not ours")] {
-        let folder = Folder::new();
-        folder.write("rules.yml", format!("{}---\n{text}", rule(ID, "CreateUser")));
-        let checked = folder.run("rules check rules.yml").expect(1, &["1 rules", "1 errors"]);
-        let errors = reported(&checked, "error");
-        assert!(errors[0].2.contains(title) && errors[0].1 > 10, "{errors:?}");
-    }
+    let folder = Folder::new();
+    folder.write("rules.yml", format!("{}---\n{filter}", rule(ID, "CreateUser")));
+    let checked = folder.run("rules check rules.yml").expect(1, &["1 rules", "1 errors"]);
+    let errors = reported(&checked, "error");
+    assert!(errors[0].2.contains("Not ours") && errors[0].1 > 10, "{errors:?}");
+}
+
+/// Two rules and a correlation of both, with a test.
+fn correlated(folder: &Folder) {
+    let correlation = "title: Made and deleted\nid: 7b7e6c39-6c6d-4d37-a2b1-0a5f4b8b3c03\nlevel: high\ncorrelation:\n    \
+                       type: temporal_ordered\n    rules: [ID, OTHER]\n    group-by: [dial.actor]\n    timespan: 10m\n";
+    let correlation = correlation.replace("ID", ID).replace("OTHER", OTHER_ID);
+    folder.write("rules/parts.yml", format!("{}---\n{}", rule(ID, "CreateUser"), rule(OTHER_ID, "DeleteUser")));
+    folder.write("rules/a.test.yml", tests(ID, "CreateUser"));
+    folder.write("rules/b.test.yml", tests(OTHER_ID, "DeleteUser"));
+    folder.write("rules/both.yml", correlation);
+    let call = |name: &str, at: &str| format!("{{eventSource: iam.amazonaws.com, eventName: {name}, at: {at}}}");
+    let case = |name: &str, at: &str, expect: &str| {
+        format!(
+            "  - name: {name}\n    events: [{}, {}]\n    expect: {expect}\n",
+            call("CreateUser", "0"),
+            call("DeleteUser", at)
+        )
+    };
+    let cases = case("in time", "10m", "[{events: [1, 2]}]") + &case("too late", "601s", "[]");
+    folder.write("rules/both.test.yml", format!("rule: 7b7e6c39-6c6d-4d37-a2b1-0a5f4b8b3c03\ncases:\n{cases}"));
+}
+
+#[test]
+fn correlations_are_checked_listed_tested_and_explained() {
+    let folder = Folder::new();
+    correlated(&folder);
+    folder.run("rules check --strict rules").expect(0, &["3 rules in 2 files are fine; 0 errors, 0 remarks"]);
+    folder.run("rules test rules").expect(0, &["6 cases of 3 files passed, 0 failed"]);
+    let listed = folder.run("rules list rules --level high").expect(0, &["do not evaluate them yet"]).json();
+    assert_eq!(listed.len(), 1);
+    let listed = folder.run("rules list rules").expect(0, &[]).json();
+    let correlation = listed.iter().find(|line| line.get("correlation").is_some()).unwrap();
+    assert_eq!((listed.len(), &correlation["title"]), (3, &Value::from("Made and deleted")));
+    assert_eq!(correlation["correlation"]["timespan_seconds"], 600);
+    let event = "{\"eventID\": \"e\", \"eventTime\": \"2026-01-01T00:00:00Z\", \"eventSource\": \"iam.amazonaws.com\", \
+        \"eventName\": \"CreateUser\", \"userIdentity\": {\"type\": \"IAMUser\", \"arn\": \"arn:aws:iam::111122223333:user/alice\"}}";
+    folder.write("event.json", event);
+    let ended = folder.run("rules explain 7b7e6c39-6c6d-4d37-a2b1-0a5f4b8b3c03 --event event.json --rules rules");
+    let words = [
+        "1 of 1 events take part in \"Made and deleted\"",
+        "in the group: dial.actor arn:aws:iam::111122223333:user/alice",
+    ];
+    ended.expect(0, &words);
+    folder.run("rules explain 7b7e6c39 --event event.json --rules rules").expect(2, &["3 rules have ids that begin"]);
+    // Nobody is to believe that a scan finds what it does not look for.
+    folder.run("scan event.json --rules rules").expect(1, &["not evaluated here yet"]);
+}
+
+#[test]
+fn a_correlation_without_tests_or_with_a_misspelt_field_is_remarked_on() {
+    let folder = Folder::new();
+    correlated(&folder);
+    std::fs::remove_file(folder.path("rules/both.test.yml")).unwrap();
+    let text = std::fs::read_to_string(folder.path("rules/both.yml")).unwrap();
+    folder.write("rules/both.yml", text.replace("dial.actor", "userIdentity.Arn"));
+    let remarks = reported(&folder.run("rules check rules").expect(0, &["0 errors, 2 remarks"]), "remark");
+    assert!(remarks[0].2.contains("no tests"), "{remarks:?}");
+    assert_eq!(remarks[1].1, 7, "{remarks:?}");
+    assert!(remarks[1].2.contains("did you mean `userIdentity.arn`"), "{remarks:?}");
 }
 
 #[test]

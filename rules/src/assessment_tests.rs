@@ -16,6 +16,10 @@ fn finding() -> Finding {
         event_name: "CreateAccessKey".to_owned(),
         event_source: "iam.amazonaws.com".to_owned(),
         rule_id: "aaaaaaaa-0000-0000-0000-000000000001".to_owned(),
+        account_id: text("111122223333"),
+        region: text("eu-west-1"),
+        actor: text("role Admin as alice"),
+        source_ip: text("203.0.113.7"),
     };
     Finding {
         finding_id: "00112233445566778899aabbccddeeff".to_owned(),
@@ -37,6 +41,9 @@ fn finding() -> Finding {
         group: [("dial.actor".to_owned(), "alice".to_owned())].into(),
         event_count: 2,
         evidence: [evidence].into(),
+        bucket: Some(3),
+        order_ambiguous: false,
+        completed_by: BTreeSet::new(),
     }
 }
 

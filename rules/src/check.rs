@@ -2,6 +2,7 @@
 
 mod attack;
 mod contradiction;
+mod correlations;
 mod known_fields;
 mod regex_cost;
 
@@ -33,23 +34,44 @@ struct Tested {
     other: bool,
 }
 
+impl Tested {
+    /// Which cases are missing.
+    fn lacking(tested: Option<&Tested>) -> Option<&'static str> {
+        match tested {
+            None => Some("no tests: put cases into a file NAME.test.yml beside it"),
+            Some(Tested { matching: false, .. }) => {
+                Some("no test case that it must match: a rule that finds nothing would pass")
+            }
+            Some(Tested { other: false, .. }) => {
+                Some("no test case that it must not match: a rule that matches all would pass")
+            }
+            Some(_) => None,
+        }
+    }
+}
+
 /// Looks through loaded rules. `files` are those that they were loaded from, so that remarks have their lines; `whole` says
 /// whether all of them loaded, without which nothing is said of tests for rules that are missing.
 pub fn check(rules: &RuleSet, files: &[RuleFile], tests: &[RuleFile], whole: bool) -> Checked {
     let mut checked = Checked::default();
     let tested = tested(rules, tests, whole, &mut checked.errors);
     let texts: BTreeMap<&str, &str> = files.iter().map(|file| (file.name.as_str(), file.text.as_str())).collect();
+    let place = |file: &str, begin: usize, needle: &str, message: String| {
+        let text = texts.get(file).copied().unwrap_or_default();
+        Problem { file: file.to_owned(), line: line_of(text, begin, needle), message }
+    };
     for rule in rules.rules() {
-        let text = texts.get(rule.file.as_str()).copied().unwrap_or_default();
-        let at = |needle: &str, message: String| Problem {
-            file: rule.file.clone(),
-            line: line_of(text, rule.line, needle),
-            message,
-        };
+        let at = |needle: &str, message: String| place(&rule.file, rule.line, needle, message);
         if let Some(why) = contradiction::never(rule) {
             checked.errors.push(at("condition:", format!("{:?} can never match: {why}", rule.title)));
         }
-        checked.remarks.extend(remarks(rule, tested.get(rule.id.as_str()), &at));
+        let own = rules.correlations().makes_findings(&rule.id);
+        checked.remarks.extend(remarks(rule, tested.get(rule.id.as_str()), own, &at));
+    }
+    for correlation in rules.correlations().iter() {
+        let at = |needle: &str, message: String| place(&correlation.file, correlation.line, needle, message);
+        let tested = tested.get(correlation.id.as_str());
+        checked.remarks.extend(correlations::remarks(correlation, rules, tested, &at));
     }
     checked
 }
@@ -61,7 +83,7 @@ fn tested(rules: &RuleSet, tests: &[RuleFile], whole: bool, errors: &mut Vec<Pro
         let mut error = |line, message| errors.push(Problem { file: file.name.clone(), line, message });
         match RuleTest::parse(&file.text) {
             Err(message) => error(number_after(&message, "line ").unwrap_or(1), message),
-            Ok(test) if whole && rules.rule(&test.rule).is_none() => {
+            Ok(test) if whole && rules.rule(&test.rule).is_none() && rules.correlations().get(&test.rule).is_none() => {
                 let message = format!("no rule has the id {}: correct it, or remove the tests", test.rule);
                 error(line_of(&file.text, 1, "rule:"), message);
             }
@@ -69,14 +91,15 @@ fn tested(rules: &RuleSet, tests: &[RuleFile], whole: bool, errors: &mut Vec<Pro
                 let of_rule = tested.entry(test.rule).or_default();
                 of_rule.matching |= test.cases.iter().any(|case| !case.expect.is_empty());
                 of_rule.other |=
-                    test.cases.iter().any(|case| (1..=case.events.len()).any(|number| !case.expect.contains(&number)));
+                    test.cases.iter().any(|case| (1..=case.events.len()).any(|number| !case.expects(number)));
             }
         }
     }
     tested
 }
 
-fn remarks(rule: &Rule, tested: Option<&Tested>, at: &dyn Fn(&str, String) -> Problem) -> Vec<Problem> {
+/// `own` says whether the rule makes findings of its own; what is only a part of correlations is tested with them.
+fn remarks(rule: &Rule, tested: Option<&Tested>, own: bool, at: &dyn Fn(&str, String) -> Problem) -> Vec<Problem> {
     let has = |message: &str| format!("{:?} has {message}", rule.title);
     let mut remarks = Vec::new();
     if !rule.has_own_id {
@@ -85,17 +108,7 @@ fn remarks(rule: &Rule, tested: Option<&Tested>, at: &dyn Fn(&str, String) -> Pr
     if !rule.has_own_level {
         remarks.push(at("", has("no level: medium is assumed")));
     }
-    let lacking = match tested {
-        None => Some("no tests: put cases into a file NAME.test.yml beside it"),
-        Some(Tested { matching: false, .. }) => {
-            Some("no test case that it must match: a rule that finds nothing would pass")
-        }
-        Some(Tested { other: false, .. }) => {
-            Some("no test case that it must not match: a rule that matches all would pass")
-        }
-        Some(_) => None,
-    };
-    remarks.extend(lacking.map(|message| at("", has(message))));
+    remarks.extend(Tested::lacking(tested).filter(|_| own).map(|message| at("", has(message))));
     if !EventKind::ALL.iter().any(|kind| rule.looks_at(*kind)) {
         let service = rule.service.as_deref().unwrap_or_default();
         let message =

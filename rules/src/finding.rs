@@ -15,6 +15,9 @@ use crate::severity::Severity;
 /// How many of the earliest, and of the latest, matches a finding keeps for each rule.
 pub const EVIDENCE_EACH: usize = 5;
 
+/// Where a finding's count of events ends: from there on it is shown as `10,000+`.
+pub const MOST_EVENTS: u64 = 10_000;
+
 /// Where a finding comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -39,6 +42,28 @@ pub struct Evidence {
     pub event_source: String,
     /// The rule that the event satisfies.
     pub rule_id: String,
+    /// Of a correlated finding: the account. A single event's finding says it itself, as it does the next three.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// The region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Who acted, as a person would say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The address, or the AWS service's name, that the call came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_ip: Option<String>,
+}
+
+/// An event at which a correlation's condition holds. Findings that share one are one incident.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Completion {
+    /// When the event happened.
+    #[serde(with = "time_text")]
+    pub event_time: Millis,
+    /// What makes events one: `sharedEventID` where there is one, else [`crate::event::Event::id`].
+    pub event_id: String,
 }
 
 /// What a finding says of its rule, and of who acted where in its earliest event.
@@ -87,10 +112,20 @@ pub struct Finding {
     /// Field and value of a correlated finding's group; empty otherwise.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub group: BTreeMap<String, String>,
-    /// Number of matches.
+    /// Number of distinct events that the finding rests on, up to [`MOST_EVENTS`].
     pub event_count: u64,
     /// For each rule the earliest and the latest matches, [`EVIDENCE_EACH`] of each.
     pub evidence: BTreeSet<Evidence>,
+    /// Of a correlated finding: in which stretch of its correlation's timespan the completions lie, counted from 1970.
+    /// Findings of one group in adjacent buckets are one alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<i64>,
+    /// Whether the order of events with equal times was taken to be the one that the rule asks for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub order_ambiguous: bool,
+    /// The earliest and the latest completions of a correlated finding, [`EVIDENCE_EACH`] of each.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub completed_by: BTreeSet<Completion>,
 }
 
 impl Finding {
@@ -104,6 +139,10 @@ impl Finding {
             event_name: event.name().into_owned(),
             event_source: event.source().into_owned(),
             rule_id: rule.id.clone(),
+            account_id: None,
+            region: None,
+            actor: None,
+            source_ip: None,
         };
         Finding {
             finding_id: finding_id(&["single", &rule.id, &event.subject_id()]),
@@ -125,6 +164,9 @@ impl Finding {
             group: BTreeMap::new(),
             event_count: 1,
             evidence: BTreeSet::from([evidence]),
+            bucket: None,
+            order_ambiguous: false,
+            completed_by: BTreeSet::new(),
         }
     }
 
@@ -147,8 +189,22 @@ impl Finding {
             group: self.group.min(other.group),
             event_count: self.event_count.max(other.event_count),
             evidence: keep_ends(self.evidence.into_iter().chain(other.evidence).collect()),
+            bucket: self.bucket.min(other.bucket),
+            order_ambiguous: self.order_ambiguous || other.order_ambiguous,
+            completed_by: ends(self.completed_by.into_iter().chain(other.completed_by).collect()),
         }
     }
+
+    /// The number of events as people read it: `10,000+` where counting ended.
+    pub fn event_count_text(&self) -> String {
+        if self.event_count >= MOST_EVENTS { "10,000+".to_owned() } else { self.event_count.to_string() }
+    }
+}
+
+/// Keeps the first and the last [`EVIDENCE_EACH`].
+fn ends(all: BTreeSet<Completion>) -> BTreeSet<Completion> {
+    let beyond = all.len().saturating_sub(EVIDENCE_EACH);
+    all.into_iter().enumerate().filter(|(at, _)| *at < EVIDENCE_EACH || *at >= beyond).map(|(_, kept)| kept).collect()
 }
 
 /// Keeps the earliest and the latest pieces of evidence of each rule. Truncating a union of truncated sets gives what
@@ -170,7 +226,7 @@ fn keep_ends(all: BTreeSet<Evidence>) -> BTreeSet<Evidence> {
 
 /// SHA-256 over the parts, each preceded by its length so that no two lists of parts run together; its first 16 bytes
 /// in hexadecimal.
-fn finding_id(parts: &[&str]) -> String {
+pub(crate) fn finding_id(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
@@ -180,16 +236,16 @@ fn finding_id(parts: &[&str]) -> String {
 }
 
 /// Times as RFC 3339 text.
-mod time_text {
+pub(crate) mod time_text {
     use crate::event::{Millis, parse_rfc3339, rfc3339};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
-    pub(super) fn serialize<S: Serializer>(time: &Millis, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(time: &Millis, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&rfc3339(*time))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Millis, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Millis, D::Error> {
         let text = String::deserialize(deserializer)?;
         parse_rfc3339(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is no RFC 3339 time")))
     }

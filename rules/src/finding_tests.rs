@@ -15,13 +15,26 @@ prop_compose! {
             event_name: "N".into(),
             event_source: "s".into(),
             rule_id: format!("r{rule}"),
+            account_id: None,
+            region: None,
+            actor: None,
+            source_ip: None,
         }
     }
 }
 
 prop_compose! {
+    fn completion()(time in 0i64..6, id in 0u8..30) -> Completion {
+        Completion { event_time: time * 1000, event_id: format!("e{id}") }
+    }
+}
+
+prop_compose! {
     /// States as writers make them: the times are those of the evidence.
-    fn state()(list in prop::collection::btree_set(evidence(), 1..25), actor in 0u8..3, count in 1u64..9) -> Finding {
+    fn state()(
+        list in prop::collection::btree_set(evidence(), 1..25), actor in 0u8..3, count in 1u64..9,
+        completed in prop::collection::btree_set(completion(), 0..25), order_ambiguous in any::<bool>(),
+    ) -> Finding {
         Finding {
             finding_id: "f".into(),
             kind: FindingKind::Correlated,
@@ -42,6 +55,9 @@ prop_compose! {
             group: BTreeMap::new(),
             event_count: count,
             evidence: keep_ends(list),
+            bucket: Some(7),
+            order_ambiguous,
+            completed_by: ends(completed),
         }
     }
 }

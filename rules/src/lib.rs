@@ -10,6 +10,7 @@ pub mod addresses;
 pub mod assessment;
 pub mod check;
 pub mod context;
+pub mod correlation;
 pub mod coverage;
 pub mod dead_letter;
 pub mod decode;

@@ -21,6 +21,8 @@ pub struct Rule {
     pub id: String,
     /// Whether the file gives an id.
     pub has_own_id: bool,
+    /// `name`, by which correlations may refer to it.
+    pub name: Option<String>,
     /// `title`.
     pub title: String,
     /// `description`, empty when there is none.
@@ -63,10 +65,21 @@ pub struct Rule {
 /// DIAL's own part of a rule, under the custom key `dial`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Own {
-    remediation: Option<String>,
+pub(crate) struct Own {
+    pub(crate) remediation: Option<String>,
     #[serde(default)]
     optional: Vec<String>,
+}
+
+impl Own {
+    /// # Errors
+    /// Says what under `dial` is not known.
+    pub(crate) fn of(custom: &HashMap<String, yaml_serde::Value>) -> Result<Own, String> {
+        let Some(value) = custom.get("dial") else {
+            return Ok(Own::default());
+        };
+        yaml_serde::from_value(value.clone()).map_err(|error| format!("under `dial`: {error}"))
+    }
 }
 
 impl Rule {
@@ -86,10 +99,7 @@ impl Rule {
             ),
             _ => error.to_string(),
         })?;
-        let own: Own = match parsed.custom_attributes.get("dial") {
-            Some(value) => yaml_serde::from_value(value.clone()).map_err(|error| format!("under `dial`: {error}"))?,
-            None => Own::default(),
-        };
+        let own = Own::of(&parsed.custom_attributes)?;
         if let Some(fact) = idle_fact(&own.optional, parsed) {
             return Err(format!(
                 "under `dial`: `optional` names `{fact}`, which no condition asks for: name facts of the conditions, or \
@@ -100,6 +110,7 @@ impl Rule {
         Ok(Rule {
             id: parsed.id.clone().unwrap_or_else(|| untitled_id(&parsed.title)),
             has_own_id: parsed.id.is_some(),
+            name: parsed.name.clone(),
             title: parsed.title.clone(),
             description: parsed.description.clone().unwrap_or_default(),
             severity: parsed.level.map_or(Severity::Medium, severity),
@@ -159,7 +170,7 @@ fn idle_fact<'f>(facts: &'f [String], parsed: &SigmaRule) -> Option<&'f String> 
     facts.iter().find(|fact| !named.contains(fact))
 }
 
-fn status(status: Status) -> String {
+pub(crate) fn status(status: Status) -> String {
     format!("{status:?}").to_lowercase()
 }
 
@@ -221,7 +232,7 @@ fn is_cidr(text: &str) -> bool {
     bits.parse().is_ok_and(|bits: u8| bits <= most)
 }
 
-fn severity(level: Level) -> Severity {
+pub(crate) fn severity(level: Level) -> Severity {
     match level {
         Level::Informational => Severity::Informational,
         Level::Low => Severity::Low,
@@ -231,14 +242,14 @@ fn severity(level: Level) -> Severity {
     }
 }
 
-fn untitled_id(title: &str) -> String {
+pub(crate) fn untitled_id(title: &str) -> String {
     let hash = Sha256::digest(title.as_bytes());
     hash.iter().take(8).fold("title-".to_owned(), |id, byte| format!("{id}{byte:02x}"))
 }
 
 /// Techniques and tactics of tags such as `attack.t1098.001` and `attack.persistence`. Sigma's tag appendix spells a
 /// tactic of two words with a hyphen, older rules with an underscore.
-fn attack(tags: &[String]) -> (Vec<String>, Vec<String>) {
+pub(crate) fn attack(tags: &[String]) -> (Vec<String>, Vec<String>) {
     let names = tags.iter().filter_map(|tag| tag.strip_prefix("attack.")).map(str::to_lowercase);
     let is_technique = |name: &String| {
         let digits = name.strip_prefix('t').unwrap_or_default();

@@ -1,5 +1,7 @@
 //! Tests of rules: files `NAME.test.yml` beside the rules, with events and the findings expected of them.
 
+mod timeline;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer};
@@ -8,10 +10,15 @@ use serde_json::{Map, Value, json};
 use crate::accounts::Accounts;
 use crate::addresses::{Addresses, Entry};
 use crate::decode::{Decoded, Decoder};
-use crate::event::rfc3339;
+use crate::event::{Millis, rfc3339};
 use crate::patterns::{Forwarding, Patterns, envelope};
 use crate::ruleset::{RuleFile, RuleSet};
 use crate::tables::Tables;
+
+pub use self::timeline::{Expected, Story};
+
+/// When the events of a case begin: with the year 2026.
+const START: Millis = 1_767_225_600_000;
 
 /// A file of tests.
 #[derive(Debug, Deserialize)]
@@ -38,8 +45,27 @@ pub struct Case {
     /// What facts know in this case, instead of the file's tables.
     #[serde(default, deserialize_with = "perhaps_written_out")]
     pub tables: Option<Tables>,
-    /// Numbers, from 1, of the events that the rule must match; it must match no other.
-    pub expect: Vec<usize>,
+    /// Of a rule: numbers, from 1, of the events that it must match; it must match no other. Of a correlation: its findings.
+    pub expect: Vec<Expected>,
+}
+
+impl Case {
+    /// Whether this event, a number from 1, is one that a finding must have.
+    pub(crate) fn expects(&self, event: usize) -> bool {
+        self.expect.iter().any(|expected| match expected {
+            Expected::Event(number) => *number == event,
+            Expected::Story(story) => story.events.contains(&event),
+        })
+    }
+
+    /// The numbers of events that a rule must match.
+    fn numbers(&self) -> Result<Vec<usize>, String> {
+        let number = |expected: &Expected| match expected {
+            Expected::Event(number) => Ok(*number),
+            Expected::Story(_) => Err("of a rule, `expect` lists numbers of events: this is no correlation".to_owned()),
+        };
+        self.expect.iter().map(number).collect()
+    }
 }
 
 /// [`Tables`] as tests write them: what `[facts]` has, `accounts` and `addresses`, all in one.
@@ -162,6 +188,11 @@ pub fn run(rules: &RuleSet, file: &RuleFile) -> Vec<Outcome> {
         Ok(test) => test,
         Err(error) => return vec![outcome("", "the file itself", Some(error))],
     };
+    if let Some(tested) = rules.correlations().get(&test.rule) {
+        let failure =
+            |case: &Case| timeline::run_case(rules, case.tables.as_ref().unwrap_or(&test.tables), tested, case).err();
+        return test.cases.iter().map(|case| outcome(&test.rule, &case.name, failure(case))).collect();
+    }
     let Some(tested) = rules.rule(&test.rule) else {
         let failure = format!("no loaded rule has the id {}", test.rule);
         return vec![outcome(&test.rule, "the file itself", Some(failure))];
@@ -175,11 +206,13 @@ pub fn run(rules: &RuleSet, file: &RuleFile) -> Vec<Outcome> {
 }
 
 fn run_case(rules: &RuleSet, tables: &Tables, rule: &str, forwarding: &Forwarding, case: &Case) -> Result<(), String> {
+    let expected_numbers = case.numbers()?;
     let mut found = Vec::new();
     let mut unforwarded = Vec::new();
     for (at, event) in case.events.iter().enumerate() {
         let number = at + 1;
-        let sent = complete(event.clone(), number);
+        let time = START + number as i64 * 1000;
+        let sent = complete(event.clone(), &format!("00000000-0000-4000-8000-{number:012}"), time);
         let bytes = serde_json::to_vec(&sent).map_err(|error| error.to_string())?;
         for decoded in Decoder::record(&bytes) {
             match decoded {
@@ -198,15 +231,21 @@ fn run_case(rules: &RuleSet, tables: &Tables, rule: &str, forwarding: &Forwardin
             }
         }
     }
-    if let Some(number) = case.expect.iter().find(|&&number| number == 0 || number > case.events.len()) {
+    if let Some(number) = expected_numbers.iter().find(|&&number| number == 0 || number > case.events.len()) {
         return Err(format!("it expects event {number}, but has {}", case.events.len()));
     }
-    let mut expected = case.expect.clone();
+    let mut expected = expected_numbers;
     expected.sort_unstable();
     expected.dedup();
     if expected != found {
         return Err(format!("expected a finding of events {expected:?}, found {found:?}"));
     }
+    all_forwarded(&unforwarded)
+}
+
+/// # Errors
+/// Names the events that match and that EventBridge would not forward.
+fn all_forwarded(unforwarded: &[usize]) -> Result<(), String> {
     if unforwarded.is_empty() {
         return Ok(());
     }
@@ -218,9 +257,8 @@ fn run_case(rules: &RuleSet, tables: &Tables, rule: &str, forwarding: &Forwardin
 
 /// Fills in what every CloudTrail record has, in an envelope's `detail` too; findings of other services, which differ
 /// more, get their ids and times only.
-fn complete(mut event: Map<String, Value>, number: usize) -> Value {
-    let time = rfc3339(1_767_225_600_000 + number as i64 * 1000); // from the start of 2026 on
-    let id = format!("00000000-0000-4000-8000-{number:012}");
+fn complete(mut event: Map<String, Value>, id: &str, time: Millis) -> Value {
+    let time = rfc3339(time);
     let record = json!({
         "eventVersion": "1.11", "eventID": id, "eventTime": time, "eventType": "AwsApiCall", "awsRegion": "us-east-1",
         "eventCategory": "Management", "managementEvent": true, "readOnly": false, "sourceIPAddress": "198.51.100.10",

@@ -4,6 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use rsigma_parser::SigmaRule;
+
+use crate::correlation::{self, Correlations, Draft, Known};
 use crate::event::{Event, EventKind};
 use crate::facts::Unanswered;
 use crate::facts::sources::unanswered;
@@ -67,6 +70,7 @@ pub struct RuleSet {
     guardduty: Index,
     securityhub: Index,
     tables: Tables,
+    correlations: Correlations,
 }
 
 impl RuleSet {
@@ -78,14 +82,14 @@ impl RuleSet {
     /// Loads all rules of these files; facts will know what the tables say.
     pub fn load_with(files: &[RuleFile], tables: Tables) -> Loaded {
         let rules = RuleSet { tables, ..RuleSet::default() };
-        let mut loaded = Loaded { rules, problems: Vec::new(), foreign: Vec::new() };
-        let mut seen: HashMap<String, String> = HashMap::new();
+        let loaded = Loaded { rules, problems: Vec::new(), foreign: Vec::new() };
+        let mut loading = Loading { loaded, seen: HashMap::new(), drafts: Vec::new(), foreign: BTreeSet::new() };
         for file in files {
             for document in crate::sigma::documents(&file.text) {
-                loaded.add(file, &document, &mut seen);
+                loading.add(file, document);
             }
         }
-        loaded
+        loading.finish()
     }
 
     /// The same rules without those with these ids, which [`RuleSet::disabled`] keeps.
@@ -94,7 +98,8 @@ impl RuleSet {
         if self.rules.iter().all(|rule| !ids.contains(&rule.id)) {
             return self;
         }
-        let mut left = RuleSet { tables: self.tables, disabled: self.disabled, ..RuleSet::default() };
+        let (tables, disabled, correlations) = (self.tables, self.disabled, self.correlations);
+        let mut left = RuleSet { tables, disabled, correlations, ..RuleSet::default() };
         for rule in self.rules {
             match ids.contains(&rule.id) {
                 true => left.disabled.push(rule),
@@ -112,6 +117,11 @@ impl RuleSet {
     /// The rules that were loaded and are not evaluated.
     pub fn disabled(&self) -> &[Arc<Rule>] {
         &self.disabled
+    }
+
+    /// The correlations over these rules.
+    pub fn correlations(&self) -> &Correlations {
+        &self.correlations
     }
 
     /// The tables that facts use.
@@ -203,46 +213,86 @@ impl RuleSet {
     }
 }
 
-impl Loaded {
-    fn add(&mut self, file: &RuleFile, document: &crate::sigma::Document<'_>, seen: &mut HashMap<String, String>) {
-        let problem = |line: usize, message: String| Problem { file: file.name.clone(), line, message };
+/// A rule set in the making.
+struct Loading<'t> {
+    loaded: Loaded,
+    /// Ids, and the files that they are in.
+    seen: HashMap<String, String>,
+    /// Correlations, whose references are looked up when all rules are known.
+    drafts: Vec<Draft<'t>>,
+    /// Ids and names of rules for other products.
+    foreign: BTreeSet<String>,
+}
+
+impl<'t> Loading<'t> {
+    fn add(&mut self, file: &RuleFile, document: crate::sigma::Document<'t>) {
         let parsed = match document.parse() {
             Ok(parsed) => parsed,
             Err(faults) => {
-                self.problems.extend(faults.into_iter().map(|(line, message)| problem(line, message)));
+                faults.into_iter().for_each(|(line, message)| self.problem(file, line, message));
                 return;
             }
         };
-        for rule in &parsed {
-            let source = &rule.logsource;
-            let product = source.product.as_deref().unwrap_or("");
-            if source.product.is_none() && source.category.is_none() && source.service.is_none() {
-                let message = "no `logsource.product`: write `logsource: { product: aws, service: cloudtrail }`";
-                self.problems.push(problem(document.line, message.to_owned()));
-                continue;
-            }
-            if !product.eq_ignore_ascii_case("aws") {
-                self.foreign.push((file.name.clone(), rule.title.clone()));
-                continue;
-            }
-            let compiled = match crate::named_fields::fault(rule) {
-                Some(message) => Err(message),
-                None => Rule::compile(rule, &file.name, document.line),
-            };
-            match compiled {
-                Err(message) => self.problems.push(problem(document.locate(&message), message)),
-                Ok(compiled) => match seen.insert(compiled.id.clone(), file.name.clone()) {
-                    None => self.rules.insert(Arc::new(compiled)),
-                    Some(other) => {
-                        let message = format!(
-                            "the rule id {} is already used in {other}: give this rule one of its own",
-                            compiled.id
-                        );
-                        self.problems.push(problem(document.line_of("id:"), message));
+        for rule in &parsed.rules {
+            self.add_rule(file, &document, rule);
+        }
+        for correlation in &parsed.correlations {
+            match Draft::of(correlation, document, &file.name) {
+                Err((key, message)) => self.problem(file, document.line_with(key), message),
+                Ok(draft) => {
+                    if self.is_new(file, &document, &draft.id()) {
+                        self.drafts.push(draft);
                     }
-                },
+                }
             }
         }
+    }
+
+    fn add_rule(&mut self, file: &RuleFile, document: &crate::sigma::Document<'_>, rule: &SigmaRule) {
+        let source = &rule.logsource;
+        if source.product.is_none() && source.category.is_none() && source.service.is_none() {
+            let message = "no `logsource.product`: write `logsource: { product: aws, service: cloudtrail }`";
+            return self.problem(file, document.line, message.to_owned());
+        }
+        if !source.product.as_deref().unwrap_or("").eq_ignore_ascii_case("aws") {
+            self.foreign.extend(rule.id.iter().chain(&rule.name).cloned());
+            return self.loaded.foreign.push((file.name.clone(), rule.title.clone()));
+        }
+        let compiled = match crate::named_fields::fault(rule) {
+            Some(message) => Err(message),
+            None => Rule::compile(rule, &file.name, document.line),
+        };
+        match compiled {
+            Err(message) => self.problem(file, document.locate(&message), message),
+            Ok(compiled) => {
+                if self.is_new(file, document, &compiled.id) {
+                    self.loaded.rules.insert(Arc::new(compiled));
+                }
+            }
+        }
+    }
+
+    /// Whether no other rule or correlation has this id, which is a problem.
+    fn is_new(&mut self, file: &RuleFile, document: &crate::sigma::Document<'_>, id: &str) -> bool {
+        let Some(other) = self.seen.insert(id.to_owned(), file.name.clone()) else {
+            return true;
+        };
+        let message = format!("the rule id {id} is already used in {other}: give this rule one of its own");
+        self.problem(file, document.line_of("id:"), message);
+        false
+    }
+
+    fn problem(&mut self, file: &RuleFile, line: usize, message: String) {
+        self.loaded.problems.push(Problem { file: file.name.clone(), line, message });
+    }
+
+    fn finish(self) -> Loaded {
+        let Loading { mut loaded, drafts, foreign, .. } = self;
+        let resolved = correlation::resolve(&drafts, &Known { rules: &loaded.rules.rules, foreign: &foreign });
+        loaded.rules.correlations = resolved.correlations;
+        loaded.problems.extend(resolved.problems);
+        loaded.foreign.extend(resolved.foreign);
+        loaded
     }
 }
 

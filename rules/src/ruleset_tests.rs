@@ -40,9 +40,9 @@ fn problems_name_file_line_and_cause() {
             "remedy",
         ),
         (
-            "title: t\ncorrelation:\n    type: event_count\n    rules: [a]\n    timespan: 5m\n    condition: {gte: 3}",
-            2,
-            "correlation",
+            "title: t\ncorrelation:\n    type: event_count\n    rules: [x]\n    timespan: 5m\n    condition: {gte: 3}",
+            4,
+            "no rule has the id or name `x`",
         ),
         (
             "title: t\nlogsource: {product: aws}\ndetection:\n    s: {a: b}\n    t:\n        dial.polcy.admin: true\n    condition: s or t",

@@ -1,13 +1,22 @@
 //! Sigma YAML → parsed rules, with the lines that messages need and rsigma does not give.
 
-use rsigma_parser::{SigmaRule, parse_sigma_yaml};
+use rsigma_parser::{CorrelationRule, SigmaRule, parse_sigma_yaml};
+use serde::Deserialize;
+use yaml_serde::Value;
 
 /// One YAML document of a file, or a whole file whose documents build on each other (`action: global`).
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Document<'t> {
     text: &'t str,
     /// The line of the file on which it begins, from 1.
     pub(crate) line: usize,
+}
+
+/// What a document holds.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) rules: Vec<SigmaRule>,
+    pub(crate) correlations: Vec<CorrelationRule>,
 }
 
 /// Splits a file at its `---` lines. Documents without content are left out.
@@ -31,21 +40,14 @@ pub(crate) fn documents(text: &str) -> Vec<Document<'_>> {
 }
 
 impl Document<'_> {
-    /// The document's detection rules.
+    /// The document's rules and correlations.
     ///
     /// # Errors
-    /// Lines of the file, and what is wrong there. A correlation or a filter is an error: ignoring it would leave
-    /// something undetected that its author relies on.
-    pub(crate) fn parse(&self) -> Result<Vec<SigmaRule>, Vec<(usize, String)>> {
+    /// Lines of the file, and what is wrong there. A filter is an error: ignoring it would leave something undetected, or
+    /// found in vain, that its author relies on.
+    pub(crate) fn parse(&self) -> Result<Parsed, Vec<(usize, String)>> {
         let collection = parse_sigma_yaml(self.text).map_err(|error| vec![self.fault(error.to_string())])?;
         let mut faults: Vec<_> = collection.errors.into_iter().map(|error| self.fault(error)).collect();
-        if let Some(correlation) = collection.correlations.first() {
-            let message = format!(
-                "{:?} is a correlation rule, which this version does not evaluate: leave it out",
-                correlation.title
-            );
-            faults.push((self.line_of("correlation:"), message));
-        }
         if let Some(filter) = collection.filters.first() {
             let message = format!(
                 "{:?} is a filter, which this version does not apply: put its condition into the rules",
@@ -53,7 +55,14 @@ impl Document<'_> {
             );
             faults.push((self.line_of("filter:"), message));
         }
-        if faults.is_empty() { Ok(collection.rules) } else { Err(faults) }
+        let parsed = Parsed { rules: collection.rules, correlations: collection.correlations };
+        if faults.is_empty() { Ok(parsed) } else { Err(faults) }
+    }
+
+    /// The document as plain YAML; several where documents build on each other. Ends where it cannot be read.
+    pub(crate) fn values(&self) -> Vec<Value> {
+        let documents = yaml_serde::Deserializer::from_str(self.text);
+        documents.map_while(|document| Value::deserialize(document).ok()).collect()
     }
 
     fn fault(&self, message: String) -> (usize, String) {
@@ -81,6 +90,13 @@ impl Document<'_> {
         let of_condition = message.contains("ondition") || message.contains("identifier");
         let key = if of_condition { "condition:" } else { "detection:" };
         self.line_of(key)
+    }
+
+    /// The first line at or below `correlation:` that has these words; that of `correlation:` itself without one.
+    pub(crate) fn line_with(&self, words: &str) -> usize {
+        let begin = self.line_of("correlation:");
+        let below = self.text.lines().skip(begin - self.line).position(|line| line.contains(words));
+        below.map_or(begin, |at| begin + at)
     }
 
     /// The first line that begins with `key`, whatever its indentation; the document's first without one.

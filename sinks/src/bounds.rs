@@ -6,14 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dial_rules::finding::{Evidence, Finding, Subject};
+use dial_rules::finding::{Completion, Evidence, Finding, Subject};
 
 /// Longest string in bytes; ARNs, which are event ids of some findings, have up to 2,048 in theory and 200 in practice.
 const LONGEST: usize = 512;
 
 /// The finding with every string of an event at most [`LONGEST`] bytes long. Doing it twice changes nothing.
 pub(crate) fn bounded(finding: Finding) -> Finding {
-    let Finding { subject, group, evidence, .. } = finding;
+    let Finding { subject, group, evidence, completed_by, .. } = finding;
     let optional = |text: Option<String>| text.map(shorten);
     let subject = Subject {
         rule_title: shorten(subject.rule_title),
@@ -26,14 +26,23 @@ pub(crate) fn bounded(finding: Finding) -> Finding {
     };
     let group: BTreeMap<String, String> = group.into_iter().map(|(k, v)| (shorten(k), shorten(v))).collect();
     let evidence: BTreeSet<Evidence> = evidence.into_iter().map(bounded_evidence).collect();
-    Finding { subject, group, evidence, ..finding }
+    let completed_by: BTreeSet<Completion> = completed_by
+        .into_iter()
+        .map(|completion| Completion { event_id: shorten(completion.event_id), ..completion })
+        .collect();
+    Finding { subject, group, evidence, completed_by, ..finding }
 }
 
 fn bounded_evidence(evidence: Evidence) -> Evidence {
+    let optional = |text: Option<String>| text.map(shorten);
     Evidence {
         event_id: shorten(evidence.event_id),
         event_name: shorten(evidence.event_name),
         event_source: shorten(evidence.event_source),
+        account_id: optional(evidence.account_id),
+        region: optional(evidence.region),
+        actor: optional(evidence.actor),
+        source_ip: optional(evidence.source_ip),
         ..evidence
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use dial_rules::correlation::Correlation;
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::event::{Event, rfc3339};
 use dial_rules::explain::{Explanation, explain};
@@ -11,6 +12,7 @@ use dial_rules::rule::Rule;
 use dial_rules::ruleset::RuleSet;
 use serde_json::json;
 
+use super::correlations;
 use crate::cli::RuleExplain;
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note, plain};
@@ -23,15 +25,13 @@ const WIDEST: usize = 160;
 pub(crate) fn run(args: &RuleExplain, settings: &Settings, output: &Output) -> Result<Outcome> {
     let paths = if args.rules.rules.is_empty() { &settings.rules.paths } else { &args.rules.rules };
     let rules = rule_files::load(paths, &settings.facts)?;
-    let rule = find(&rules, &args.id)?;
+    let explained = find(&rules, &args.id)?;
     let (mut events, mut matched) = (0, 0);
     for decoded in Decoder::new(open(&args.event)?) {
         match decoded {
             Decoded::Event(event) => {
-                let explanation = explain(rule, &event, rules.tables());
                 events += 1;
-                matched += u64::from(explanation.matched);
-                show(rule, &event, &explanation, output)?;
+                matched += u64::from(explained.on(&event, &rules, output)?);
             }
             Decoded::DeadLetter(letter) => note(&format!("byte {}: no event: {}", letter.offset, letter.reason)),
         }
@@ -39,19 +39,61 @@ pub(crate) fn run(args: &RuleExplain, settings: &Settings, output: &Output) -> R
     if events == 0 {
         return Err(Failure::Usage(format!("{}: there is no event in it", args.event.display())));
     }
-    note(&format!("{:?} matches {matched} of {events} events", rule.title));
+    match explained {
+        Explained::Rule(rule) => note(&format!("{:?} matches {matched} of {events} events", rule.title)),
+        Explained::Correlation(correlation, _) => {
+            note(&format!("{matched} of {events} events take part in {:?}", correlation.title));
+        }
+    }
     Ok(Outcome::Fine)
 }
 
-fn find<'r>(rules: &'r RuleSet, id: &str) -> Result<&'r Rule> {
-    if let Some(rule) = rules.rule(id) {
-        return Ok(rule);
+/// What the id means.
+enum Explained<'r> {
+    Rule(&'r Rule),
+    /// With the rules whose matches reach it.
+    Correlation(&'r Correlation, Vec<&'r Rule>),
+}
+
+impl Explained<'_> {
+    /// Explains one event; whether it matches. Of a correlation every rule is shown, and the groups that the event is in.
+    fn on(&self, event: &Event, rules: &RuleSet, output: &Output) -> Result<bool> {
+        let one = |rule: &Rule| {
+            let explanation = explain(rule, event, rules.tables());
+            show(rule, event, &explanation, output).map(|()| explanation.matched)
+        };
+        match self {
+            Explained::Rule(rule) => one(rule),
+            Explained::Correlation(correlation, parts) => {
+                let mut matched = false;
+                for part in parts {
+                    matched |= one(part)?;
+                }
+                for group in correlations::groups(correlation, rules, event) {
+                    note(&plain(&format!("in the group: {group}")));
+                }
+                Ok(matched)
+            }
+        }
     }
-    let found: Vec<_> = rules.rules().iter().filter(|rule| rule.id.starts_with(id)).collect();
-    match found.as_slice() {
-        [one] => Ok(one),
-        [] => Err(Failure::Usage(format!("no rule has the id {id}: `dial rules list` shows them"))),
-        many => Err(Failure::Usage(format!("{} rules have ids that begin with {id}: write more of it", many.len()))),
+}
+
+fn find<'r>(rules: &'r RuleSet, id: &str) -> Result<Explained<'r>> {
+    let of_rules = rules.rules().iter().map(|rule| (rule.id.as_str(), Explained::Rule(rule)));
+    let of_correlations = rules.correlations().iter().map(|correlation| {
+        let reach = rules.correlations().rules_of(&correlation.id);
+        let parts = rules.rules().iter().map(AsRef::as_ref).filter(|rule| reach.contains(&rule.id)).collect();
+        (correlation.id.as_str(), Explained::Correlation(correlation, parts))
+    });
+    let mut found: Vec<_> = of_rules.chain(of_correlations).filter(|(own, _)| own.starts_with(id)).collect();
+    // A whole id may be the beginning of another.
+    if let Some(at) = found.iter().position(|(own, _)| *own == id) {
+        return Ok(found.swap_remove(at).1);
+    }
+    match (found.pop(), found.len()) {
+        (Some((_, one)), 0) => Ok(one),
+        (None, _) => Err(Failure::Usage(format!("no rule has the id {id}: `dial rules list` shows them"))),
+        (_, more) => Err(Failure::Usage(format!("{} rules have ids that begin with {id}: write more of it", more + 1))),
     }
 }
 

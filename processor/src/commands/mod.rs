@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod config;
+mod correlations;
 pub(crate) mod coverage;
 pub(crate) mod demo;
 pub(crate) mod explain;

@@ -26,7 +26,7 @@ pub(crate) fn run(files: &Files, strict: bool, output: &Output) -> Result<Outcom
     }
     note(&format!(
         "{} rules in {} files are fine; {} errors, {} remarks, {} left out",
-        rules.rules().len() - of_rules,
+        rules.rules().len() + rules.correlations().len() - of_rules,
         files.count(),
         errors.len(),
         remarks.len(),

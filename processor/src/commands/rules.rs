@@ -7,8 +7,10 @@ use dial_rules::policy::rule_names::RuleNames;
 use dial_rules::policy::{Policy, Written};
 use dial_rules::rule::Rule;
 use dial_rules::ruleset::Loaded;
+use dial_rules::severity::Severity;
 use serde_json::json;
 
+use super::correlations;
 use crate::cli::{RuleArgs, RuleFields, RuleList, Rules};
 use crate::clock;
 use crate::failure::{Failure, Outcome, Result};
@@ -48,9 +50,13 @@ fn list(files: &Files, args: &RuleList, settings: &Settings, output: &Output) ->
     let own = args.paths.paths.is_empty() && problems.is_empty();
     let policy = settings.policy(&if own { names } else { names.lenient() }).map_err(Failure::Usage)?;
     let chosen = || rules.rules().iter().filter(|rule| is_listed(rule, args));
+    let correlated = || rules.correlations().iter().map(AsRef::as_ref).filter(|one| correlations::is_listed(one, args));
     if output.is_json() {
         for rule in chosen() {
             output.json(&as_json(rule, &policy))?;
+        }
+        for correlation in correlated() {
+            output.json(&correlations::as_json(correlation))?;
         }
     } else {
         let mut sorted: Vec<_> = chosen().collect();
@@ -74,6 +80,10 @@ fn list(files: &Files, args: &RuleList, settings: &Settings, output: &Output) ->
             true => output.table(&[&titles[..4], &titles[5..]].concat(), rows.map(without))?,
             false => output.table(&titles, rows)?,
         }
+        correlations::table(correlated(), output)?;
+    }
+    if correlated().next().is_some() {
+        note("correlations are checked and tested; `dial scan` and `dial run` do not evaluate them yet");
     }
     for problem in &problems {
         note(&format!("error: {problem}"));
@@ -82,26 +92,48 @@ fn list(files: &Files, args: &RuleList, settings: &Settings, output: &Output) ->
 }
 
 fn is_listed(rule: &Rule, args: &RuleList) -> bool {
-    let wants = |wanted: &Option<String>, has: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(has);
-    let is = |text: &Option<String>, wanted: &str| text.as_ref().is_some_and(|text| text.eq_ignore_ascii_case(wanted));
-    let tagged = |wanted: &str| {
-        let same = |tag: &String| {
-            let name = tag.split_once('.').map_or("", |(_, name)| name);
-            tag.eq_ignore_ascii_case(wanted) || name.eq_ignore_ascii_case(wanted)
+    let traits = Traits {
+        severity: rule.severity,
+        tags: &rule.tags,
+        techniques: &rule.techniques,
+        service: rule.service.as_deref(),
+        status: rule.status.as_deref(),
+    };
+    traits.fit(args)
+}
+
+/// What the options of `dial rules list` pick rules and correlations by.
+pub(super) struct Traits<'r> {
+    pub(super) severity: Severity,
+    pub(super) tags: &'r [String],
+    pub(super) techniques: &'r [String],
+    pub(super) service: Option<&'r str>,
+    pub(super) status: Option<&'r str>,
+}
+
+impl Traits<'_> {
+    pub(super) fn fit(&self, args: &RuleList) -> bool {
+        let wants = |wanted: &Option<String>, has: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(has);
+        let is = |text: Option<&str>, wanted: &str| text.is_some_and(|text| text.eq_ignore_ascii_case(wanted));
+        let tagged = |wanted: &str| {
+            let same = |tag: &String| {
+                let name = tag.split_once('.').map_or("", |(_, name)| name);
+                tag.eq_ignore_ascii_case(wanted) || name.eq_ignore_ascii_case(wanted)
+            };
+            self.tags.iter().any(same)
         };
-        rule.tags.iter().any(same)
-    };
-    let technique = |wanted: &str| {
-        let wanted = wanted.to_ascii_uppercase();
-        rule.techniques.iter().any(|technique| {
-            technique.strip_prefix(&wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
-    };
-    rule.severity >= args.level
-        && wants(&args.tag, &tagged)
-        && wants(&args.technique, &technique)
-        && wants(&args.service, &|wanted| is(&rule.service, wanted))
-        && wants(&args.status, &|wanted| is(&rule.status, wanted))
+        let technique = |wanted: &str| {
+            let wanted = wanted.to_ascii_uppercase();
+            self.techniques.iter().any(|technique| {
+                technique.strip_prefix(&wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
+        };
+        self.severity >= args.level
+            && wants(&args.tag, &tagged)
+            && wants(&args.technique, &technique)
+            && wants(&args.service, &|wanted| is(self.service, wanted))
+            && wants(&args.status, &|wanted| is(self.status, wanted))
+    }
 }
 
 /// What the policy says of the rule itself: `disabled`, `muted`, `staged until 2030-12-31`, `promoted since …`.

@@ -110,6 +110,9 @@ fn finding(n: u8, address: &str) -> Finding {
         group: BTreeMap::new(),
         event_count: 1,
         evidence: BTreeSet::new(),
+        bucket: None,
+        order_ambiguous: false,
+        completed_by: Default::default(),
     }
 }
 

@@ -155,12 +155,24 @@ const SECURITYHUB: &[&str] = &[
     "WorkflowState",
 ];
 
-/// Fields of the rule that none of its events has, each with the known one that it looks like, if it does.
-pub(super) fn unknown(rule: &Rule) -> Vec<(String, Option<&'static str>)> {
+/// What events of the rule may have.
+fn schema(rule: &Rule) -> Vec<&'static str> {
     let schemas =
         [(EventKind::CloudTrail, CLOUDTRAIL), (EventKind::GuardDuty, GUARDDUTY), (EventKind::SecurityHub, SECURITYHUB)];
-    let known: Vec<&'static str> =
-        schemas.iter().filter(|(kind, _)| rule.looks_at(*kind)).flat_map(|(_, paths)| paths.iter().copied()).collect();
+    schemas.iter().filter(|(kind, _)| rule.looks_at(*kind)).flat_map(|(_, paths)| paths.iter().copied()).collect()
+}
+
+/// Of a field that none of the rule's events has, the known one that it looks like, if it does; `None` of a field that
+/// there is.
+pub(super) fn unknown_field(rule: &Rule, field: &str) -> Option<Option<&'static str>> {
+    let known = schema(rule);
+    let name = without_indexes(field);
+    (!known.iter().any(|path| is_within(&name, path))).then(|| nearest(&name, &known))
+}
+
+/// Fields of the rule that none of its events has, each with the known one that it looks like, if it does.
+pub(super) fn unknown(rule: &Rule) -> Vec<(String, Option<&'static str>)> {
+    let known = schema(rule);
     let mut names: Vec<String> = named(rule).iter().map(|name| without_indexes(name)).collect();
     names.dedup();
     names.retain(|name| !name.starts_with(facts::PREFIX) && !known.iter().any(|path| is_within(name, path)));

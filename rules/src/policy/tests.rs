@@ -43,6 +43,9 @@ fn finding() -> Finding {
         group: Default::default(),
         event_count: 1,
         evidence: Default::default(),
+        bucket: None,
+        order_ambiguous: false,
+        completed_by: Default::default(),
     }
 }
 

@@ -20,6 +20,10 @@ pub(crate) fn finding(id: &str, time: Millis, event_id: &str) -> Finding {
         event_name: "CreateAccessKey".to_owned(),
         event_source: "iam.amazonaws.com".to_owned(),
         rule_id: "rule-0".to_owned(),
+        account_id: None,
+        region: None,
+        actor: None,
+        source_ip: None,
     };
     Finding {
         finding_id: id.to_owned(),
@@ -41,6 +45,9 @@ pub(crate) fn finding(id: &str, time: Millis, event_id: &str) -> Finding {
         group: BTreeMap::new(),
         event_count: 1,
         evidence: BTreeSet::from([evidence]),
+        bucket: None,
+        order_ambiguous: false,
+        completed_by: BTreeSet::new(),
     }
 }
 

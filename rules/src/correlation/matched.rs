@@ -1,0 +1,126 @@
+//! [`CorrelationMatch`]: what a window keeps of a match.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::values::bounded;
+use super::{Correlation, MOST_VALUES};
+use crate::event::{Key, Millis};
+use crate::finding::{Evidence, Finding, Subject, time_text};
+use crate::lineage::Lineage;
+use crate::ruleset::Match;
+
+/// A match in a window. Ordered by time, then id, then the rest; texts are at most [`super::LONGEST_VALUE`] bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CorrelationMatch {
+    /// When the event happened.
+    #[serde(with = "time_text")]
+    pub event_time: Millis,
+    /// [`crate::event::Event::id`], which findings show.
+    pub event_id: String,
+    /// The API call's name; of a finding its type.
+    pub event_name: String,
+    /// The service's name, such as `iam.amazonaws.com`.
+    pub event_source: String,
+    /// The rule that the event satisfies; of a completion, the correlation.
+    pub rule_id: String,
+    /// The account, 12 digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// The region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Who acted, as a person would say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The address, or the AWS service's name, that the call came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_ip: Option<String>,
+    /// The caller's ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_arn: Option<String>,
+    /// The credential and the persons that the event itself names.
+    #[serde(default, skip_serializing_if = "Lineage::is_empty")]
+    pub origin: Lineage,
+    /// `sharedEventID`, where it is another than `event_id`: by it copies of one call in several accounts are one event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_event_id: Option<String>,
+    /// The values that `value_count` counts.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub values: BTreeSet<String>,
+}
+
+impl CorrelationMatch {
+    /// What to keep of a match, without the values that a correlation may count.
+    pub fn of(found: &Match<'_>) -> CorrelationMatch {
+        let Finding { subject, evidence, rule_id, .. } = Finding::single(found);
+        let optional = |text: Option<String>| text.map(|text| bounded(&text));
+        let text =
+            |read: fn(&Evidence) -> &String| evidence.first().map(|seen| bounded(read(seen))).unwrap_or_default();
+        let event_id = text(|seen| &seen.event_id);
+        let shared = found.event.text(Key::SharedEventId).filter(|shared| !shared.is_empty());
+        CorrelationMatch {
+            event_time: found.event.time(),
+            event_name: text(|seen| &seen.event_name),
+            event_source: text(|seen| &seen.event_source),
+            rule_id,
+            account_id: optional(subject.account_id),
+            region: optional(subject.region),
+            actor: optional(subject.actor),
+            source_ip: optional(subject.source_ip),
+            actor_arn: optional(subject.actor_arn),
+            origin: subject.origin,
+            shared_event_id: shared.map(|shared| bounded(&shared)).filter(|shared| *shared != event_id),
+            values: BTreeSet::new(),
+            event_id,
+        }
+    }
+
+    /// What makes events one: `sharedEventID` where there is one, else the id.
+    pub fn distinct_id(&self) -> &str {
+        self.shared_event_id.as_deref().unwrap_or(&self.event_id)
+    }
+
+    /// With values to count, the smallest [`MOST_VALUES`] of them.
+    pub(super) fn counting(mut self, values: impl IntoIterator<Item = String>) -> CorrelationMatch {
+        let all: BTreeSet<String> = values.into_iter().collect();
+        self.values = all.into_iter().take(MOST_VALUES).collect();
+        self
+    }
+
+    /// As the match of an outer correlation: a completion of `inner` at this event.
+    pub(super) fn completing(&self, inner: &Correlation) -> CorrelationMatch {
+        CorrelationMatch { rule_id: inner.id.clone(), values: BTreeSet::new(), ..self.clone() }
+    }
+
+    /// As evidence of a correlated finding.
+    pub(super) fn evidence(&self) -> Evidence {
+        Evidence {
+            event_time: self.event_time,
+            event_id: self.event_id.clone(),
+            event_name: self.event_name.clone(),
+            event_source: self.event_source.clone(),
+            rule_id: self.rule_id.clone(),
+            account_id: self.account_id.clone(),
+            region: self.region.clone(),
+            actor: self.actor.clone(),
+            source_ip: self.source_ip.clone(),
+        }
+    }
+
+    /// What a finding of which this is the earliest match says.
+    pub(super) fn subject(&self, correlation: &Correlation) -> Subject {
+        Subject {
+            rule_title: correlation.title.clone(),
+            severity: correlation.severity,
+            account_id: self.account_id.clone(),
+            region: self.region.clone(),
+            actor: self.actor.clone(),
+            source_ip: self.source_ip.clone(),
+            techniques: correlation.techniques.clone(),
+            actor_arn: self.actor_arn.clone(),
+            origin: self.origin.clone(),
+        }
+    }
+}
