@@ -79,6 +79,7 @@ impl Scene {
         let loaded = RuleSet::load(&[RuleFile { name: "rule.yml".to_owned(), text: RULE.to_owned() }]);
         assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
         let detect = Detect {
+            tables: tokio::sync::watch::channel(Arc::default()).1,
             rules: Arc::new(loaded.rules),
             findings: self.findings.clone(),
             learner: Learner { most_waiting: self.most_waiting, ..Learner::new(self.actors.clone()) },
