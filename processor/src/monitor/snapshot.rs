@@ -137,8 +137,14 @@ pub(crate) mod tests {
             RoleSnapshot { name: "detect", health: detect, progress: BTreeMap::from([(shard(1), progress)]) },
             RoleSnapshot { name: "archive", health: archive, progress: BTreeMap::new() },
         ];
-        let done =
-            Done { events: 30, dead_letters: 2, new_findings: 4, by_status: [2, 1, 0, 1, 0], links: 7, links_waiting: 3 };
+        let done = Done {
+            events: 30,
+            dead_letters: 2,
+            new_findings: 4,
+            by_status: [2, 1, 0, 1, 0],
+            links: 7,
+            links_waiting: 3,
+        };
         let worker_id = "host-1".to_owned();
         let reputation = Reading {
             part: "reputation",
