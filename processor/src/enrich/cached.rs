@@ -160,7 +160,7 @@ impl<S: Source> Cached<S> {
             // From its beginning: nobody waits anew for what others have waited for in vain.
             let deadline = begun + self.0.policy.patience;
             let waits = Instant::now() < deadline;
-            let Ok(landed) = timeout_at(deadline, landing.wait_for(Option::is_some)).await else {
+            let Ok(landed) = timeout_at(deadline, landing.wait_for(|landed| landed.is_some())).await else {
                 if waits {
                     self.0.note_slow();
                 }

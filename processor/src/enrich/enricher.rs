@@ -70,16 +70,10 @@ impl Enricher {
     /// then is missing this time.
     pub(crate) async fn prefetch(&self, findings: &[Finding]) -> Known {
         let tables = self.live.now();
-        let reputations = async {
-            let reputations = self.reputations.as_ref()?;
-            let asked = findings.iter().filter_map(|finding| asked_about(finding, &tables));
-            Some(reputations.get(asked.collect::<HashSet<_>>()).await)
-        };
-        let lineages = async {
-            let lineages = self.lineages.as_ref()?;
-            let origins = findings.iter().filter_map(walks_from);
-            Some(lineages.get(origins.cloned().collect::<HashSet<_>>()).await)
-        };
+        let addresses: HashSet<IpAddr> = findings.iter().filter_map(|finding| asked_about(finding, &tables)).collect();
+        let origins: HashSet<Lineage> = findings.iter().filter_map(walks_from).cloned().collect();
+        let reputations = async { Some(self.reputations.as_ref()?.get(addresses).await) };
+        let lineages = async { Some(self.lineages.as_ref()?.get(origins).await) };
         let (reputations, lineages) = tokio::join!(reputations, lineages);
         Known { reputations, lineages, unnamed: self.live.accounts_missing(), unread: self.live.tables_missing() }
     }
@@ -174,3 +168,7 @@ fn lineages_of(source: Lineages) -> Cached<Lineages> {
 #[cfg(test)]
 #[path = "enricher_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod stream_tests;

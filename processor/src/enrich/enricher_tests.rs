@@ -62,13 +62,13 @@ impl Source for AllAlice {
 const ALICE: &str = "arn:aws:iam::000000000001:user/alice";
 
 /// An enricher over twins, with what tests see of them.
-struct Twins {
-    enricher: Enricher,
-    reputation: Arc<Watch>,
-    lineage: Arc<Watch>,
+pub(super) struct Twins {
+    pub(super) enricher: Enricher,
+    pub(super) reputation: Arc<Watch>,
+    pub(super) lineage: Arc<Watch>,
 }
 
-async fn twins(reputation: Mood, lineage: Mood, organization: Mood) -> Twins {
+pub(super) async fn twins(reputation: Mood, lineage: Mood, organization: Mood) -> Twins {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = Settings::default();
     settings.data.folder = folder.path().to_owned();

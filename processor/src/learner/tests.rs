@@ -79,6 +79,7 @@ impl Scene {
         let loaded = RuleSet::load(&[RuleFile { name: "rule.yml".to_owned(), text: RULE.to_owned() }]);
         assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
         let detect = Detect {
+            tables: tokio::sync::watch::channel(Arc::default()).1,
             rules: Arc::new(loaded.rules),
             tables: tokio::sync::watch::channel(Arc::default()).1,
             findings: self.findings.clone(),
