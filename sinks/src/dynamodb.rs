@@ -25,6 +25,7 @@ use crate::retry;
 use crate::row::{decode, encode, kind_text, severity_rank};
 use crate::store::{FindingStore, RecordOutcome, StoreError};
 
+pub(crate) use table::create_and_wait;
 pub use table::create_table;
 
 /// Writes in flight at once, of one batch.
@@ -259,7 +260,7 @@ fn parse(item: &Item) -> (String, Result<Stored, StoreError>) {
 }
 
 /// One line on what went wrong, and what to do where that is known.
-fn explain<E, R>(error: SdkError<E, R>) -> String
+pub(crate) fn explain<E, R>(error: SdkError<E, R>) -> String
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,

@@ -11,6 +11,7 @@
 mod bounds;
 pub mod dynamodb;
 pub mod failing;
+mod fate;
 pub mod filter;
 pub mod memory;
 mod merge;
@@ -18,3 +19,4 @@ mod retry;
 mod row;
 pub mod sqlite;
 pub mod store;
+pub mod windows;

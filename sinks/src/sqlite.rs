@@ -70,7 +70,7 @@ impl SqliteFindingStore {
         let action = format!("open the findings in {}", path.display());
         let opened = path.clone();
         let connection =
-            blocking(move || connect(&opened).map_err(|source| StoreError::Unavailable { action, source }));
+            blocking(move || connect(&opened, SCHEMA).map_err(|source| StoreError::Unavailable { action, source }));
         Ok(Self { connection: Arc::new(Mutex::new(connection.await?)), path })
     }
 
@@ -118,7 +118,8 @@ async fn blocking<T: Send + 'static>(
     joined.unwrap_or_else(|e| Err(StoreError::unavailable("finish a call to SQLite", e)))
 }
 
-fn connect(path: &Path) -> Result<Connection, Box<dyn std::error::Error + Send + Sync>> {
+/// Opens the file, created with its folder where they are missing, and has `schema` there.
+pub(crate) fn connect(path: &Path, schema: &str) -> Result<Connection, Box<dyn std::error::Error + Send + Sync>> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -134,9 +135,9 @@ fn connect(path: &Path) -> Result<Connection, Box<dyn std::error::Error + Send +
             switched => break switched?,
         }
     }
-    // A recorded finding survives a power cut as well.
+    // What was acknowledged survives a power cut as well.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))?;
+    connection.execute_batch(&format!("BEGIN IMMEDIATE; {schema} COMMIT;"))?;
     Ok(connection)
 }
 

@@ -35,16 +35,25 @@ const ACTIVE_WITHIN: Duration = Duration::from_secs(300);
 pub async fn create_table(client: &Client, table: &str) -> Result<(), StoreError> {
     let failed = |reason: String| StoreError::unavailable(format!("create DynamoDB table {table}"), reason);
     let request = request(client, table).map_err(|e| failed(e.to_string()))?;
+    create_and_wait(client, request).await.map_err(failed)
+}
+
+/// Sends the request and waits until the table can be used. One that exists already is left as it is.
+///
+/// # Errors
+///
+/// One line that says why it cannot be used.
+pub(crate) async fn create_and_wait(client: &Client, request: CreateTable) -> Result<(), String> {
+    let name = request.get_table_name().clone().unwrap_or_default();
     match request.send().await {
         Ok(_) => {}
         Err(SdkError::ServiceError(e)) if e.err().is_resource_in_use_exception() => {}
-        Err(e) => return Err(failed(explain(e))),
+        Err(e) => return Err(explain(e)),
     }
     let deadline = Instant::now() + ACTIVE_WITHIN;
     let mut pause = Duration::from_millis(50);
     loop {
-        let described = client.describe_table().table_name(table).send().await;
-        let table = described.map_err(|e| failed(explain(e)))?.table;
+        let table = client.describe_table().table_name(&name).send().await.map_err(explain)?.table;
         let ready = table.is_some_and(|table| {
             let indexes = table.global_secondary_indexes.unwrap_or_default();
             table.table_status == Some(TableStatus::Active)
@@ -54,7 +63,7 @@ pub async fn create_table(client: &Client, table: &str) -> Result<(), StoreError
             return Ok(());
         }
         if Instant::now() > deadline {
-            return Err(failed(format!("it is not ACTIVE after {} s", ACTIVE_WITHIN.as_secs())));
+            return Err(format!("it is not ACTIVE after {} s", ACTIVE_WITHIN.as_secs()));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));

@@ -1,0 +1,1 @@
+//! [`DynamoWindowStore`] against answers that no emulator gives: a small server that plays a throttled DynamoDB.
