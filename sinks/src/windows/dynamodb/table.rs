@@ -109,6 +109,26 @@ impl DynamoTable {
         Err(WindowError::unavailable(action, "the table is throttled; raise its capacity"))
     }
 
+    /// Makes a call until it is not throttled.
+    async fn patiently<T, E, R, F>(
+        &self,
+        verb: &str,
+        call: impl Fn() -> F,
+    ) -> Result<Result<T, SdkError<E, R>>, WindowError>
+    where
+        F: Future<Output = Result<T, SdkError<E, R>>>,
+        E: ProvideErrorMetadata,
+    {
+        let mut attempt = 0;
+        loop {
+            match call().await {
+                Err(e) if throttled(&e) => attempt += 1,
+                done => return Ok(done),
+            }
+            self.pause_or_fail(verb, attempt).await?;
+        }
+    }
+
     async fn put_chunk(&self, packs: Vec<NewPack>) -> Result<(), WindowError> {
         let built = packs.into_iter().map(put_request).collect::<Result<Vec<_>, _>>();
         let mut left = built.map_err(|e| WindowError::unavailable("build a request to DynamoDB", e))?;
@@ -170,17 +190,7 @@ impl Table for DynamoTable {
             .expression_attribute_values(":least", AttributeValue::S(stretch.least.clone()))
             .expression_attribute_values(":greatest", AttributeValue::S(stretch.greatest.clone()))
             .set_exclusive_start_key(start);
-        let mut attempt = 0;
-        let answer = loop {
-            match query.clone().send().await {
-                Ok(answer) => break answer,
-                Err(e) if throttled(&e) => {
-                    attempt += 1;
-                    self.pause_or_fail("read", attempt).await?;
-                }
-                Err(e) => return Err(self.failed("read", e)),
-            }
-        };
+        let answer = self.patiently("read", || query.clone().send()).await?.map_err(|e| self.failed("read", e))?;
         let rows = answer.items.unwrap_or_default().into_iter().map(|item| parse(&stretch.partition, item));
         let next = answer.last_evaluated_key.and_then(|mut key| text(&mut key, keys::POSITION));
         Ok(Page { rows: rows.collect::<Result<_, _>>()?, next })
@@ -189,7 +199,8 @@ impl Table for DynamoTable {
     async fn marker(&self, place: &Place) -> Result<Option<Marker>, WindowError> {
         let call = self.client.get_item().table_name(&self.table).consistent_read(true);
         let call = call.set_key(Some(key(&place.window, keys::marker_position(&place.bucket))));
-        let Some(item) = call.send().await.map_err(|e| self.failed("read", e))?.item else { return Ok(None) };
+        let answer = self.patiently("read", || call.clone().send()).await?.map_err(|e| self.failed("read", e))?;
+        let Some(item) = answer.item else { return Ok(None) };
         match parse(&place.window, item)?.content {
             Content::Marker(marker) => Ok(Some(marker)),
             Content::Pack(_) => Ok(None),
@@ -215,7 +226,7 @@ impl Table for DynamoTable {
                 .expression_attribute_values(":suffixes_before", number(&before.suffixes))
                 .expression_attribute_values(":expires_before", number(&before.expires)),
         };
-        match call.send().await {
+        match self.patiently("write to", || call.clone().send()).await? {
             Ok(_) => Ok(true),
             Err(SdkError::ServiceError(e)) if e.err().is_conditional_check_failed_exception() => Ok(false),
             Err(e) => Err(self.failed("write to", e)),
