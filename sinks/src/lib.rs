@@ -2,7 +2,8 @@
 //!
 //! The port is [`FindingStore`](store::FindingStore): findings are merged into it, and from then on nothing loses them.
 //! Three implementations keep the same promises: [`memory`] for tests and one-off scans, [`sqlite`] for a laptop,
-//! [`dynamodb`] for production. [`failing`] wraps any of them and injects failures.
+//! [`dynamodb`] for production. [`failing`] wraps any of them and injects failures. [`windows`] holds a second port, with
+//! as many implementations: the matches of correlations whose windows are open.
 //!
 //! What a merge is, is decided in `dial-rules`; what an update means for a stored finding, how often a write is tried
 //! again and which findings a filter lets through is decided by pure functions here. The implementations only read and
