@@ -4,11 +4,14 @@
 //! again writes the same rows. Reads are strongly consistent and remove repetitions. A window that many bytes go to is
 //! spread over several partitions. See [`create_table`] for what a row holds.
 
+mod calls;
 mod create;
 #[cfg(test)]
 mod interleaving;
 mod keys;
 mod pack;
+#[cfg(test)]
+mod simulated;
 mod spread;
 mod table;
 
@@ -20,8 +23,9 @@ use aws_sdk_dynamodb::Client;
 use dial_rules::event::Millis;
 use futures::{StreamExt, TryStreamExt};
 
+use self::calls::DynamoTable;
 use self::spread::{Heat, Marker, Place, Thresholds};
-use self::table::{Content, DynamoTable, NewPack, Stretch, Table};
+use self::table::{Content, NewPack, Stretch, Table};
 use super::keys::{hexadecimal, window_hash};
 use super::retention::Retention;
 use super::settle::{Items, Settled, coalesce, listed};

@@ -77,7 +77,7 @@ impl SqliteWindowStore {
 
     /// Opens an empty store in a file of its own among the system's temporary files. Up to 16 MB are held in memory, the
     /// rest is in the file, which the system removes when the store is dropped and when the process ends, however it
-    /// ends.
+    /// ends. `SQLITE_TMPDIR` or `TMPDIR` name another folder for it.
     ///
     /// # Errors
     ///

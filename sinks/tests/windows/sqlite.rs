@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dial_sinks::windows::retention::Retention;
 use dial_sinks::windows::sqlite::SqliteWindowStore;
-use dial_sinks::windows::store::WindowStore;
+use dial_sinks::windows::store::{WindowItem, WindowStore};
 
 use crate::items::{NOON, TIMESPAN, addition, all, item};
 use crate::suite::{self, Subject};
@@ -82,6 +82,24 @@ fn a_temporary_store_agrees_with_a_plain_list() {
         vec![store]
     });
     suite::appends_and_reads_in_any_order_agree_with_a_plain_list(&subject);
+}
+
+/// The file has no name any more, but the process still holds it.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_temporary_store_spills_into_a_file() {
+    let store = SqliteWindowStore::temporary(Retention::default()).await.unwrap();
+    for batch in 0..20 {
+        let large = |i: i64| WindowItem { body: "x".repeat(8_000), ..item(NOON + i, "1") };
+        let items = (0..250).map(|i| large(batch * 250 + i)).collect();
+        store.append(vec![addition("mallory", items)], NOON).await.unwrap();
+    }
+    let held = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
+    let deleted =
+        held.filter(|file| std::fs::read_link(file).is_ok_and(|to| to.to_string_lossy().ends_with("(deleted)")));
+    let longest = deleted.filter_map(|file| std::fs::metadata(file).ok()).map(|file| file.len()).max();
+    assert!(longest.is_some_and(|bytes| bytes > 20_000_000), "of 40 MB, 16 stay in memory: {longest:?}");
+    assert_eq!(store.read(&[all("mallory")]).await.unwrap()[0].len(), 5_000);
 }
 
 #[tokio::test]

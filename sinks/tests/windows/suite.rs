@@ -254,9 +254,9 @@ pub(crate) fn of_concurrent_append_then_read_pairs_never_both_miss(subject: &Sub
     });
     let seen: Vec<Vec<usize>> = seen.into_iter().map(Result::unwrap).collect();
     for pair in seen.chunks(2) {
-        for round in 0..ROUNDS {
-            assert!(pair[0][round] == 2 || pair[1][round] == 2, "both missed the other");
-        }
+        let by_round = pair[0].iter().zip(&pair[1]);
+        assert!(by_round.clone().all(|(one, other)| *one == 2 || *other == 2), "both missed the other: {pair:?}");
+        assert_eq!(by_round.count(), ROUNDS);
     }
 }
 

@@ -5,148 +5,19 @@
 //! tree of choices is searched completely, for more at random. Each promise of the table that the argument in
 //! [`spread`](super::spread) rests on is also broken once, and then something must be missed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
-use futures::channel::oneshot;
 use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;
 
 use super::keys;
+use super::simulated::{Did, Fault, SimulatedTable, State};
 use super::spread::{Heat, Marker, Place, Thresholds};
-use super::table::{Content, NewPack, Page, Row, Stretch, Table};
 use super::{DynamoWindowStore, WindowStore};
 use crate::windows::keys::{hexadecimal, window_hash};
 use crate::windows::retention::Retention;
-use crate::windows::store::{Addition, WindowError, WindowItem, WindowKey, WindowRange};
-
-/// A promise to break.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Fault {
-    None,
-    /// A marker is acknowledged before it is durable: it is so only after its writer's next query.
-    LateMarkers,
-    /// A query answers as of one write ago.
-    StaleQueries,
-    /// A query says that its first page was all.
-    FirstPages,
-    /// Markers are not seen.
-    NoMarkers,
-    /// Whoever writes a marker replaces a wider one.
-    ShrinkingMarkers,
-}
-
-type Rows = BTreeMap<(String, String), Content>;
-
-#[derive(Debug, Default)]
-struct State {
-    rows: Rows,
-    before_last_write: Rows,
-    late: Vec<(Place, Marker)>,
-    /// Calls that wait, by worker.
-    gates: Vec<VecDeque<oneshot::Sender<()>>>,
-    /// What workers did, in order.
-    log: Vec<Did>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Did {
-    Appended(usize),
-    BeganToRead(usize),
-    Read(usize, Vec<String>),
-}
-
-/// The table as one worker sees it.
-#[derive(Debug, Clone)]
-struct SimulatedTable {
-    state: Arc<Mutex<State>>,
-    worker: usize,
-    fault: Fault,
-}
-
-impl SimulatedTable {
-    async fn gate(&self) {
-        let (open, opened) = oneshot::channel();
-        self.state.lock().unwrap().gates[self.worker].push_back(open);
-        opened.await.unwrap();
-    }
-
-    fn write(&self, key: (String, String), content: Content) {
-        let mut state = self.state.lock().unwrap();
-        state.before_last_write = state.rows.clone();
-        state.rows.insert(key, content);
-    }
-
-    fn page(&self, stretch: &Stretch, after: Option<String>) -> Page {
-        let state = self.state.lock().unwrap();
-        let rows = if self.fault == Fault::StaleQueries { &state.before_last_write } else { &state.rows };
-        let within = |(partition, position): &(String, String)| {
-            *partition == stretch.partition
-                && *position >= stretch.least
-                && *position <= stretch.greatest
-                && after.as_ref().is_none_or(|after| position > after)
-        };
-        let shown = |content: &Content| self.fault != Fault::NoMarkers || matches!(content, Content::Pack(_));
-        let mut rows = rows.iter().filter(|(key, content)| within(key) && shown(content));
-        let row =
-            rows.next().map(|((_, position), content)| Row { position: position.clone(), content: content.clone() });
-        let more = rows.next().is_some() && self.fault != Fault::FirstPages;
-        let next = row.as_ref().filter(|_| more).map(|row| row.position.clone());
-        Page { rows: row.into_iter().collect(), next }
-    }
-
-    fn write_marker(&self, place: &Place, marker: Marker) {
-        self.write((place.window.clone(), keys::marker_position(&place.bucket)), Content::Marker(marker));
-    }
-}
-
-#[async_trait]
-impl Table for SimulatedTable {
-    async fn put(&self, packs: Vec<NewPack>) -> Result<(), WindowError> {
-        for pack in packs {
-            self.gate().await;
-            self.write((pack.partition, pack.position), Content::Pack(pack.payload));
-        }
-        Ok(())
-    }
-
-    /// Pages have one row.
-    async fn query(&self, stretch: &Stretch, after: Option<String>) -> Result<Page, WindowError> {
-        self.gate().await;
-        let page = self.page(stretch, after);
-        let late = std::mem::take(&mut self.state.lock().unwrap().late);
-        late.iter().for_each(|(place, marker)| self.write_marker(place, *marker));
-        Ok(page)
-    }
-
-    async fn marker(&self, place: &Place) -> Result<Option<Marker>, WindowError> {
-        self.gate().await;
-        let state = self.state.lock().unwrap();
-        match state.rows.get(&(place.window.clone(), keys::marker_position(&place.bucket))) {
-            Some(Content::Marker(marker)) => Ok(Some(*marker)),
-            _ => Ok(None),
-        }
-    }
-
-    async fn replace_marker(&self, place: &Place, before: Option<Marker>, marker: Marker) -> Result<bool, WindowError> {
-        self.gate().await;
-        let key = (place.window.clone(), keys::marker_position(&place.bucket));
-        let there = self.state.lock().unwrap().rows.get(&key).cloned();
-        match self.fault {
-            Fault::LateMarkers => self.state.lock().unwrap().late.push((place.clone(), marker)),
-            Fault::ShrinkingMarkers => self.write_marker(place, marker),
-            _ if there == before.map(Content::Marker) => self.write_marker(place, marker),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    async fn pause(&self, attempt: u32) -> bool {
-        self.gate().await;
-        attempt < 10
-    }
-}
+use crate::windows::store::{Addition, WindowItem, WindowKey, WindowRange};
 
 /// What a worker does.
 #[derive(Debug, Clone, Copy)]
@@ -215,8 +86,7 @@ fn run(
     fault: Fault,
     choose: &mut dyn FnMut(usize, usize) -> usize,
 ) -> Vec<Did> {
-    let gates = workers.iter().map(|_| VecDeque::new()).collect();
-    let state = Arc::new(Mutex::new(State { gates, ..State::default() }));
+    let state = Arc::new(Mutex::new(State::of(workers.len())));
     let mut pool = LocalPool::new();
     for (number, worker) in workers.iter().enumerate() {
         let table = SimulatedTable { state: Arc::clone(&state), worker: number, fault };
