@@ -27,8 +27,8 @@ use crate::row::{decode, encode, kind_text, severity_rank};
 use crate::store::{FindingStore, RecordOutcome, StoreError};
 
 pub(crate) use batch::{Item, batch_get};
+pub(crate) use table::create_expiring;
 pub use table::create_table;
-pub(crate) use table::wait_until_active;
 
 /// Writes in flight at once, of one batch.
 const CONCURRENCY: usize = 16;

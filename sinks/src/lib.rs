@@ -2,7 +2,8 @@
 //!
 //! The port is [`FindingStore`](store::FindingStore): findings are merged into it, and from then on nothing loses them.
 //! Three implementations keep the same promises: [`memory`] for tests and one-off scans, [`sqlite`] for a laptop,
-//! [`dynamodb`] for production. [`failing`] wraps any of them and injects failures.
+//! [`dynamodb`] for production. [`failing`] wraps any of them and injects failures. [`windows`] holds a second port, with
+//! as many implementations: the matches of correlations whose windows are open.
 //!
 //! [`actors`] keeps who is behind temporary credentials, behind a port of its own.
 //!
@@ -14,6 +15,7 @@ pub mod actors;
 mod bounds;
 pub mod dynamodb;
 pub mod failing;
+mod fate;
 pub mod filter;
 pub mod memory;
 mod merge;
@@ -21,3 +23,4 @@ mod retry;
 mod row;
 pub mod sqlite;
 pub mod store;
+pub mod windows;

@@ -135,7 +135,7 @@ pub(crate) fn connect(path: &Path, schema: &str) -> Result<Connection, Box<dyn s
             switched => break switched?,
         }
     }
-    // A recorded finding survives a power cut as well.
+    // What was acknowledged survives a power cut as well.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.execute_batch(&format!("BEGIN IMMEDIATE; {schema} COMMIT;"))?;
     Ok(connection)

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-    TimeToLiveSpecification, TimeToLiveStatus,
 };
 use dial_rules::event::Millis;
 use dial_rules::lineage::{Ancestry, Lineage, Link, ancestries};
@@ -19,7 +18,7 @@ use futures::StreamExt;
 
 use super::row::{KEPT, Row, step};
 use super::{ActorError, ActorStore, Learned};
-use crate::dynamodb::{Item, batch_get, explain, wait_until_active};
+use crate::dynamodb::{Item, batch_get, create_expiring, explain};
 use crate::retry;
 
 /// The table's key.
@@ -230,35 +229,5 @@ pub async fn create_table(client: &Client, table: &str) -> Result<(), ActorError
         .billing_mode(BillingMode::PayPerRequest)
         .attribute_definitions(attribute.map_err(|e| failed(e.to_string()))?)
         .key_schema(key.map_err(|e| failed(e.to_string()))?);
-    let made = match request.send().await {
-        Ok(_) => true,
-        Err(SdkError::ServiceError(e)) if e.err().is_resource_in_use_exception() => false,
-        Err(e) => return Err(failed(explain(e))),
-    };
-    wait_until_active(client, table).await.map_err(failed)?;
-    match let_expire(client, table).await {
-        // Whoever made the table may have meant it so, and may not allow us to look.
-        Err(reason) if !made => tracing::warn!(table, reason, "rows of this table may never be deleted"),
-        done => done.map_err(failed)?,
-    }
-    Ok(())
-}
-
-/// Has DynamoDB delete what is over.
-async fn let_expire(client: &Client, table: &str) -> Result<(), String> {
-    let described = client.describe_time_to_live().table_name(table).send().await.map_err(explain)?;
-    let status = described.time_to_live_description.and_then(|description| description.time_to_live_status);
-    if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
-        return Ok(());
-    }
-    let specification = TimeToLiveSpecification::builder().enabled(true).attribute_name(EXPIRES).build();
-    let specification = specification.map_err(|e| e.to_string())?;
-    let call = client.update_time_to_live().table_name(table).time_to_live_specification(specification);
-    match call.send().await {
-        // Several workers start at once, and one was first.
-        Err(SdkError::ServiceError(e)) if e.err().message().is_some_and(|text| text.contains("already enabled")) => {
-            Ok(())
-        }
-        done => done.map(drop).map_err(explain),
-    }
+    create_expiring(client, request, EXPIRES).await.map_err(failed)
 }

@@ -10,17 +10,16 @@ use dial_rules::lineage::{Ancestry, Link};
 use tokio::sync::watch;
 
 use super::{ActorError, ActorStore, Learned};
-use crate::failing::{Chance, FailureRates, Fate};
+use crate::failing::FailureRates;
+use crate::fate::{Fate, Fates};
 
 /// Wraps a store and lets calls fail, by a sequence that depends on the seed and on the calls' order alone.
 #[derive(Debug)]
 pub struct FailingActorStore {
     inner: Arc<dyn ActorStore>,
-    rates: FailureRates,
-    chance: Chance,
+    fates: Fates,
     mood: watch::Sender<Mood>,
     calls: AtomicU64,
-    injected: AtomicU64,
 }
 
 /// What a [`FailingActorStore`] does with every call.
@@ -37,8 +36,8 @@ pub enum Mood {
 impl FailingActorStore {
     /// Lets calls to `inner` fail at these rates.
     pub fn new(inner: Arc<dyn ActorStore>, rates: FailureRates, seed: u64) -> Self {
-        let (mood, chance) = (watch::Sender::new(Mood::Fair), Chance::new(seed));
-        Self { inner, rates, chance, mood, calls: AtomicU64::new(0), injected: AtomicU64::new(0) }
+        let mood = watch::Sender::new(Mood::Fair);
+        Self { inner, fates: Fates::new(rates, seed), mood, calls: AtomicU64::new(0) }
     }
 
     /// A store that never fails but when its mood says so.
@@ -58,7 +57,7 @@ impl FailingActorStore {
 
     /// How many of them have been made to fail so far.
     pub fn injected(&self) -> u64 {
-        self.injected.load(Ordering::SeqCst)
+        self.fates.injected()
     }
 
     async fn begin(&self) -> Result<Fate, ActorError> {
@@ -66,12 +65,11 @@ impl FailingActorStore {
         let mut mood = self.mood.subscribe();
         let _ = mood.wait_for(|mood| *mood != Mood::Hanging).await; // the sender is ours: it does not end
         let down = *mood.borrow() == Mood::Down;
-        if down { Err(self.failure("before")) } else { Ok(self.chance.fate(self.rates)) }
+        if down { Err(self.failure("before")) } else { Ok(self.fates.next()) }
     }
 
     fn failure(&self, when: &str) -> ActorError {
-        let count = self.injected.fetch_add(1, Ordering::SeqCst) + 1;
-        ActorError::unavailable("reach the actor store", format!("injected failure {count}, {when} the call"))
+        ActorError::unavailable("reach the actor store", self.fates.failure(when))
     }
 }
 
@@ -82,7 +80,7 @@ impl ActorStore for FailingActorStore {
             Fate::Succeed => self.inner.learn(links, now).await,
             Fate::FailBefore => Err(self.failure("before")),
             Fate::FailHalfway => {
-                links.retain(|_| self.chance.next() < 0.5);
+                links.retain(|_| self.fates.chance() < 0.5);
                 self.inner.learn(links, now).await?;
                 Err(self.failure("halfway through"))
             }

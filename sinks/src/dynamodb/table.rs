@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{BuildError, SdkError};
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, TableStatus,
+    ProjectionType, ScalarAttributeType, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
 
 use super::{explain, keys};
@@ -35,28 +35,68 @@ const ACTIVE_WITHIN: Duration = Duration::from_secs(300);
 pub async fn create_table(client: &Client, table: &str) -> Result<(), StoreError> {
     let failed = |reason: String| StoreError::unavailable(format!("create DynamoDB table {table}"), reason);
     let request = request(client, table).map_err(|e| failed(e.to_string()))?;
-    match request.send().await {
-        Ok(_) => {}
-        Err(SdkError::ServiceError(e)) if e.err().is_resource_in_use_exception() => {}
-        Err(e) => return Err(failed(explain(e))),
-    }
-    wait_until_active(client, table).await.map_err(failed)
+    create_and_wait(client, request).await.map_err(failed)?;
+    Ok(())
 }
 
-/// Waits until a table and its indexes can be used; what is wrong if they cannot in time.
-pub(crate) async fn wait_until_active(client: &Client, table: &str) -> Result<(), String> {
+/// As [`create_and_wait`], and has DynamoDB delete the rows whose `attribute`, in seconds since 1970, is over.
+///
+/// # Errors
+///
+/// One line that says why the table cannot be used, or keeps its rows for ever.
+pub(crate) async fn create_expiring(client: &Client, request: CreateTable, attribute: &str) -> Result<(), String> {
+    let table = request.get_table_name().clone().unwrap_or_default();
+    let made = create_and_wait(client, request).await?;
+    match let_expire(client, &table, attribute).await {
+        // Whoever made the table may have meant it so, and may not allow us to look.
+        Err(reason) if !made => tracing::warn!(table, reason, "rows of this table may never be deleted"),
+        done => done?,
+    }
+    Ok(())
+}
+
+async fn let_expire(client: &Client, table: &str, attribute: &str) -> Result<(), String> {
+    let described = client.describe_time_to_live().table_name(table).send().await.map_err(explain)?;
+    let status = described.time_to_live_description.and_then(|description| description.time_to_live_status);
+    if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
+        return Ok(());
+    }
+    let wanted = TimeToLiveSpecification::builder().enabled(true).attribute_name(attribute).build();
+    let wanted = wanted.map_err(|e| e.to_string())?;
+    let call = client.update_time_to_live().table_name(table).time_to_live_specification(wanted);
+    match call.send().await {
+        // Several workers start at once, and one was first.
+        Err(SdkError::ServiceError(e)) if e.err().message().is_some_and(|text| text.contains("already enabled")) => {
+            Ok(())
+        }
+        done => done.map(|_| ()).map_err(explain),
+    }
+}
+
+/// Sends the request and waits until the table can be used. One that exists already is left as it is. Whether it was made
+/// now.
+///
+/// # Errors
+///
+/// One line that says why it cannot be used.
+async fn create_and_wait(client: &Client, request: CreateTable) -> Result<bool, String> {
+    let name = request.get_table_name().clone().unwrap_or_default();
+    let made = match request.send().await {
+        Ok(_) => true,
+        Err(SdkError::ServiceError(e)) if e.err().is_resource_in_use_exception() => false,
+        Err(e) => return Err(explain(e)),
+    };
     let deadline = Instant::now() + ACTIVE_WITHIN;
     let mut pause = Duration::from_millis(50);
     loop {
-        let described = client.describe_table().table_name(table).send().await;
-        let table = described.map_err(explain)?.table;
+        let table = client.describe_table().table_name(&name).send().await.map_err(explain)?.table;
         let ready = table.is_some_and(|table| {
             let indexes = table.global_secondary_indexes.unwrap_or_default();
             table.table_status == Some(TableStatus::Active)
                 && indexes.iter().all(|index| index.index_status == Some(IndexStatus::Active))
         });
         if ready {
-            return Ok(());
+            return Ok(made);
         }
         if Instant::now() > deadline {
             return Err(format!("it is not ACTIVE after {} s", ACTIVE_WITHIN.as_secs()));
