@@ -86,8 +86,7 @@ fn severities_are_those_of_the_place() {
     // What was raised is not missed by a filter, and what was lowered does not pass it.
     let severe = |least: usize| those(plain, |finding| expected(finding) >= least);
     assert!(!severe(4).is_empty() && those(plain, |finding| finding["severity"] == "critical").is_empty());
-    for least in 0..5 {
-        let name = levels[least];
+    for (least, name) in levels.iter().enumerate() {
         assert_eq!(ids(&list(&folder, &format!("--severity {name}"))), severe(least), "{name}");
     }
     let scan = folder.run("scan --severity critical a.json").expect(1, &["critical)"]).findings();

@@ -44,7 +44,7 @@ pub(super) fn read<T: DeserializeOwned>(
     (read, wrong)
 }
 
-/// The text as the value that its key takes: TOML, else a string, else a list with commas.
+/// The text as the value that its key takes: TOML, else a list if it has commas, else a string, else a list of one.
 fn fitting<T: DeserializeOwned>(path: &[String], text: &str) -> Result<Value, String> {
     let as_toml = text.trim().parse::<Value>().ok();
     let may_be_list = !text.trim_start().starts_with(['[', '{']);
@@ -53,14 +53,18 @@ fn fitting<T: DeserializeOwned>(path: &[String], text: &str) -> Result<Value, St
         Value::Array(parts.collect::<Array>())
     });
     let mut first = None;
+    // A key that takes one word or a list takes several words with commas between them.
+    let (listed, alone) = if text.contains(',') { (as_list, None) } else { (None, as_list) };
     // A section is no list, although serde would take one.
-    let candidates = as_toml.into_iter().chain([Value::from(text)]).chain(as_list);
+    let candidates = as_toml.into_iter().chain(listed).chain([Value::from(text)]).chain(alone);
     for candidate in candidates.filter(|candidate| path.len() > 1 || !candidate.is_array()) {
         let mut alone = Table::new();
         insert(&mut alone, path, candidate.clone());
         dates_as_texts(&mut alone);
         match toml_edit::de::from_document::<T>(DocumentMut::from(alone)) {
             Ok(_) => return Ok(candidate),
+            // That it is no list is no news of what was perhaps not meant as one.
+            Err(_) if may_be_list && candidate.is_array() => {}
             Err(error) => drop(first.get_or_insert_with(|| error.message().to_owned())),
         }
     }
@@ -100,6 +104,7 @@ mod tests {
         list: Vec<String>,
         number: u64,
         flag: bool,
+        words: dial_rules::policy::Words,
     }
 
     fn one(name: &str, value: &str) -> Result<String, String> {
@@ -124,6 +129,9 @@ mod tests {
             ("DIAL_A__LIST", "111122223333", "a.list [\"111122223333\"]"),
             ("DIAL_A__LIST", "['a', 'b']", "a.list ['a', 'b']"),
             ("DIAL_A__LIST", "", "a.list []"),
+            ("DIAL_A__WORDS", "iam/*, s3/*", "a.words [\"iam/*\", \"s3/*\"]"),
+            ("DIAL_A__WORDS", "Key made", "a.words \"Key made\""),
+            ("DIAL_A__WORDS", "'Made, or used'", "a.words 'Made, or used'"),
             ("DIAL_A__NUMBER", " 7 ", "a.number 7"),
             ("DIAL_A__FLAG", "true", "a.flag true"),
             ("DIAL_CONFIG", "x", ""),
@@ -137,6 +145,7 @@ mod tests {
     fn what_does_not_fit_is_told() {
         for (name, value, words) in [
             ("DIAL_A__NUMBER", "soon", "`a.number` is the string \"soon\": write a whole number"),
+            ("DIAL_A__NUMBER", "1,5", "`a.number` is the string \"1,5\": write a whole number"),
             ("DIAL_A__FLAG", "1", "`a.flag` is the integer 1: write `true` or `false`"),
             ("DIAL_A__NUMBR", "1", "`a.numbr` is no key: did you mean `number`?"),
             ("DIAL_A_NUMBER", "1", "two `_` between them"),

@@ -199,6 +199,24 @@ fn rules_are_muted_and_on_trial_until_they_are_promoted() {
 }
 
 #[test]
+fn of_several_entries_the_one_that_tells_most_decides() {
+    let who = serde_json::json!({ "rule": "*", "owner": "o", "reason": "r", "expires": "2030-01-01" });
+    let allow = serde_json::json!({ "principal": "*", "owner": "o", "reason": "r" });
+    let trial = serde_json::json!({ "rule": "*", "until": "2030-01-01" });
+    let mut all = serde_json::json!({ "suppress": [who], "allow": [allow], "muted": "*", "staged": [trial] });
+    for (key, status) in [
+        ("suppress", Status::Suppressed),
+        ("allow", Status::Allowed),
+        ("muted", Status::Muted),
+        ("staged", Status::Staged),
+    ] {
+        assert_eq!(policy(all.clone()).decide(&finding(), &context()).status, status);
+        all.as_object_mut().unwrap().remove(key);
+    }
+    assert_eq!(policy(all).decide(&finding(), &context()).status, Status::Open);
+}
+
+#[test]
 fn mistakes_are_told_with_their_keys() {
     let who = |entry: serde_json::Value| {
         let mut whole = serde_json::json!({ "owner": "o", "reason": "r", "expires": "2030-01-01" });
