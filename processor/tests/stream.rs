@@ -20,6 +20,9 @@ use dial_ingest::lease::Lease;
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::event::Event;
 use dial_rules::finding::Finding;
+use dial_rules::lineage::{self, Ancestry};
+use dial_sinks::actors::ActorStore;
+use dial_sinks::actors::dynamodb::DynamoActorStore;
 use dial_sinks::dynamodb::DynamoFindingStore;
 use dial_sinks::filter::FindingFilter;
 use dial_sinks::store::FindingStore;
@@ -76,6 +79,12 @@ impl Scene {
                 None => return all,
             }
         }
+    }
+
+    /// What is known of the credentials that these events teach of.
+    async fn actors(&self, taught: &BTreeMap<String, Ancestry>) -> BTreeMap<String, Ancestry> {
+        let store = DynamoActorStore::new(self.ministack.dynamodb(), format!("{}actors", self.prefix));
+        store.known(&taught.keys().cloned().collect()).await.unwrap().into_iter().collect()
     }
 
     async fn leases(&self, role: &str) -> Vec<Lease> {
@@ -182,6 +191,9 @@ async fn killed_at_any_moment_it_ends_with_exactly_the_findings_and_rows() {
     must_end_well(scene.dial(&["run", "--until-drained"]), Duration::from_secs(90));
 
     assert_eq!(scene.findings().await, expected);
+    let taught = lineage::ancestries(events.iter().flat_map(lineage::links));
+    assert!(taught.len() >= 5, "too little is taught to show anything: {}", taught.len());
+    assert_eq!(scene.actors(&taught).await, taught);
     let archived = scene.archived().await;
     assert_eq!(archived.dead_letters, []);
     let keys: BTreeSet<_> = archived.rows.iter().map(|row| (&row.shard_id, &row.key)).collect();
