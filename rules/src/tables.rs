@@ -201,6 +201,14 @@ mod tests {
     }
 
     #[test]
+    fn accounts_with_a_name_are_the_organisations_own() {
+        let account = crate::accounts::Account { name: Some("payments".to_owned()), ..Default::default() };
+        let tables = Tables { accounts: [("444455556666".to_owned(), account)].into(), ..Tables::default() };
+        assert!(tables.is_known("444455556666", Some("111122223333")));
+        assert!(!tables.is_known("777788889999", Some("111122223333")));
+    }
+
+    #[test]
     fn known_places_need_tables() {
         let named = Tables {
             known_lists: ["ofices".to_owned()].into(),
