@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use moka::future::Cache;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -115,7 +116,10 @@ struct Flight<S: Source> {
     landing: Landing<S>,
 }
 
-type Landing<S> = watch::Receiver<Option<Arc<Loaded<<S as Source>::Key, <S as Source>::Value>>>>;
+/// What a question has come to, if it has.
+type Landed<S> = Option<Arc<Loaded<<S as Source>::Key, <S as Source>::Value>>>;
+
+type Landing<S> = watch::Receiver<Landed<S>>;
 
 impl<S: Source> Clone for Flight<S> {
     fn clone(&self) -> Self {
@@ -140,8 +144,12 @@ impl<S: Source> Cached<S> {
 
     /// What is known of these keys: from memory, else from the source if it answers in time. Never takes longer than the
     /// policy's patience; what comes later is kept for the next time.
-    pub(crate) async fn get(&self, keys: impl IntoIterator<Item = S::Key>) -> Answers<S> {
-        let wanted: HashSet<S::Key> = keys.into_iter().collect();
+    pub(crate) fn get(&self, keys: impl IntoIterator<Item = S::Key>) -> BoxFuture<'_, Answers<S>> {
+        // In a box, so that the compiler sees at once that tasks may hold it.
+        Box::pin(self.look_up(keys.into_iter().collect()))
+    }
+
+    async fn look_up(&self, wanted: HashSet<S::Key>) -> Answers<S> {
         let mut answers = Answers { known: HashMap::with_capacity(wanted.len()), fault: None };
         let mut unknown = Vec::new();
         for key in wanted {
@@ -274,7 +282,7 @@ impl<S: Source> Inner<S> {
 struct Question<S: Source> {
     inner: Arc<Inner<S>>,
     keys: Vec<S::Key>,
-    sender: watch::Sender<Option<Arc<Loaded<S::Key, S::Value>>>>,
+    sender: watch::Sender<Landed<S>>,
     landed: bool,
 }
 

@@ -182,7 +182,9 @@ async fn a_cache_stays_within_its_bound_over_millions_of_keys() {
         }
         async fn load(&self, keys: Vec<u64>) -> Loaded<u64, Arc<[u8]>> {
             // One in ten is heavy, one in four is nothing.
-            let value = |key: &u64| (key % 4 != 0).then(|| Arc::from(vec![0; if key % 10 == 1 { 3_000 } else { 40 }]));
+            let value = |key: &u64| {
+                (!key.is_multiple_of(4)).then(|| Arc::from(vec![0; if key % 10 == 1 { 3_000 } else { 40 }]))
+            };
             Loaded { answers: keys.iter().map(|key| (*key, value(key))).collect(), fault: None }
         }
     }

@@ -12,6 +12,7 @@ use dial_rules::finding::Finding;
 use dial_rules::lineage::{Lineage, Resolved};
 use dial_rules::tables::Tables;
 use dial_sinks::actors::ActorStore;
+use futures::future::{BoxFuture, OptionFuture};
 
 use super::cached::{Answers, Cached, Policy};
 use super::lineage::Actors;
@@ -68,14 +69,18 @@ impl Enricher {
 
     /// Fetches what these findings want to know, each thing once. It takes half a second at most: what is not there by
     /// then is missing this time.
-    pub(crate) async fn prefetch(&self, findings: &[Finding]) -> Known {
+    pub(crate) fn prefetch(&self, findings: &[Finding]) -> BoxFuture<'_, Known> {
         let tables = self.live.now();
         let addresses: HashSet<IpAddr> = findings.iter().filter_map(|finding| asked_about(finding, &tables)).collect();
         let origins: HashSet<Lineage> = findings.iter().filter_map(walks_from).cloned().collect();
-        let reputations = async { Some(self.reputations.as_ref()?.get(addresses).await) };
-        let lineages = async { Some(self.lineages.as_ref()?.get(origins).await) };
-        let (reputations, lineages) = tokio::join!(reputations, lineages);
-        Known { reputations, lineages, unnamed: self.live.accounts_missing(), unread: self.live.tables_missing() }
+        // In a box, so that the compiler sees that tasks may hold it.
+        Box::pin(async move {
+            let reputations = OptionFuture::from(self.reputations.as_ref().map(|cached| cached.get(addresses)));
+            let lineages = OptionFuture::from(self.lineages.as_ref().map(|cached| cached.get(origins)));
+            let (reputations, lineages) = tokio::join!(reputations, lineages);
+            let (unnamed, unread) = (self.live.accounts_missing(), self.live.tables_missing());
+            Known { reputations, lineages, unnamed, unread }
+        })
     }
 
     /// An enricher with these tables and nothing else.

@@ -239,6 +239,15 @@ fn nobody_is_asked_about_what_is_not_theirs_to_know() {
     }
 }
 
+/// Whoever alerts will do so in a task.
+#[tokio::test(start_paused = true)]
+async fn a_task_may_assess() {
+    let Twins { enricher, .. } = twins(Mood::Well, Mood::Well, Mood::Well).await;
+    let assessor = crate::assess::Assessor::new(dial_rules::policy::Policy::default(), enricher);
+    let assessed = tokio::spawn(async move { assessor.assess(vec![finding(1, "8.8.8.8")]).await }).await.unwrap();
+    assert!(assessed[0].context.reputation.is_some());
+}
+
 /// Applying depends on nothing but what was fetched and the tables.
 #[tokio::test(start_paused = true)]
 async fn applying_is_pure() {

@@ -65,7 +65,7 @@ pub(crate) fn refusal(status: StatusCode, headers: &HeaderMap, now: DateTime<Utc
         200..=299 => None,
         429 => Some(Fault::Limited { retry_after }),
         503 if retry_after.is_some() => Some(Fault::Limited { retry_after }),
-        401 | 402 | 403 => Some(Fault::Refused(format!("HTTP {status}"))),
+        401..=403 => Some(Fault::Refused(format!("HTTP {status}"))),
         300..=399 => Some(Fault::Nonsense(format!("HTTP {status}, and redirects are not followed"))),
         400..=499 => Some(Fault::Nonsense(format!("HTTP {status}"))),
         _ => Some(Fault::Unavailable(format!("HTTP {status}"))),
