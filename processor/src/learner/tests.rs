@@ -81,7 +81,6 @@ impl Scene {
         let detect = Detect {
             tables: tokio::sync::watch::channel(Arc::default()).1,
             rules: Arc::new(loaded.rules),
-            tables: tokio::sync::watch::channel(Arc::default()).1,
             findings: self.findings.clone(),
             learner: Learner { most_waiting: self.most_waiting, ..Learner::new(self.actors.clone()) },
             counts: Arc::new(Counts::default()),
