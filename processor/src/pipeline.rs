@@ -4,7 +4,7 @@ use dial_rules::dead_letter::DeadLetter;
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::event::Event;
 use dial_rules::finding::Finding;
-use dial_rules::ruleset::RuleSet;
+use dial_rules::ruleset::{Match, RuleSet};
 
 /// What a record, or a batch of them, came to.
 #[derive(Debug, Default)]
@@ -14,9 +14,10 @@ pub(crate) struct Detected {
     pub(crate) dead_letters: Vec<DeadLetter>,
 }
 
-/// The findings of one event.
+/// The findings of one event. Rules that are only parts of correlations make none.
 pub(crate) fn detect(rules: &RuleSet, event: &Event) -> impl Iterator<Item = Finding> {
-    rules.evaluate(event).into_iter().map(|found| Finding::single(&found))
+    let own = |found: &Match<'_>| rules.correlations().makes_findings(&found.rule.id);
+    rules.evaluate(event).into_iter().filter(own).map(|found| Finding::single(&found))
 }
 
 impl Detected {

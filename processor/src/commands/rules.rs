@@ -46,10 +46,14 @@ fn list(files: &Files, args: &RuleList, output: &Output) -> Result<Outcome> {
     let correlated = || rules.correlations().iter().map(AsRef::as_ref).filter(|one| correlations::is_listed(one, args));
     if output.is_json() {
         for rule in chosen() {
-            output.json(&as_json(rule))?;
+            let mut line = as_json(rule);
+            line["makes_findings"] = rules.correlations().makes_findings(&rule.id).into();
+            output.json(&line)?;
         }
         for correlation in correlated() {
-            output.json(&correlations::as_json(correlation))?;
+            let mut line = correlations::as_json(correlation);
+            line["makes_findings"] = rules.correlations().makes_findings(&correlation.id).into();
+            output.json(&line)?;
         }
     } else {
         let mut sorted: Vec<_> = chosen().collect();
