@@ -113,10 +113,11 @@ fn ids_and_names_are_told_apart() {
 #[test]
 fn a_correlation_over_rules_for_others_is_left_out_with_them() {
     let text = "title: W\nid: w\nname: win\nlogsource: {product: windows}\ndetection: {s: {x: A}, condition: s}\n---\n\
-        title: C\ncorrelation: {type: temporal, rules: [a, win], timespan: 1m}\n";
+        title: D\ncorrelation: {type: temporal, rules: [c], timespan: 1m}\n---\n\
+        title: C\nname: c\ncorrelation: {type: temporal, rules: [a, win], timespan: 1m}\n";
     let loaded = load(text);
     assert!(loaded.problems.is_empty() && loaded.rules.correlations().is_empty());
-    assert_eq!(loaded.foreign.len(), 2);
+    assert_eq!(loaded.foreign.len(), 3);
 }
 
 #[test]
