@@ -248,3 +248,26 @@ fn a_kept_match_survives_json() {
     assert_eq!(serde_json::from_str::<CorrelationMatch>(&text).unwrap(), kept);
     assert_eq!(kept.distinct_id(), "s");
 }
+
+#[test]
+fn counting_ends_at_ten_thousand() {
+    let rules = rules(&format!(
+        "{BASE}title: C\nid: c\ncorrelation: {{type: event_count, rules: [a], timespan: 1d, condition: {{gte: 2}}}}"
+    ));
+    let correlation = rules.correlations().get("c").unwrap();
+    let of = |count: usize| {
+        let seen = |at: usize| CorrelationMatch {
+            event_id: format!("e{at:05}"),
+            rule_id: "a".into(),
+            event_time: at as i64,
+            ..CorrelationMatch::default()
+        };
+        let all: Vec<CorrelationMatch> = (0..count).map(seen).collect();
+        evaluate(correlation, &GroupKey::default(), &all, [0]).remove(0).finding
+    };
+    let (few, many) = (of(9_999), of(10_050));
+    assert_eq!((few.event_count, few.event_count_text()), (9_999, "9999".to_owned()));
+    assert_eq!((many.event_count, many.event_count_text()), (10_000, "10,000+".to_owned()));
+    assert_eq!((many.last_seen, many.evidence.len(), many.completed_by.len()), (10_049, 10, 10));
+    assert_eq!(few.clone().merge(many.clone()), many.clone().merge(few));
+}

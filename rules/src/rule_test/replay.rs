@@ -82,8 +82,9 @@ impl Run<'_> {
             }
             self.same(way, expected, updates, &windows)?;
         }
-        for (way, split) in [("every other event", 2), ("the first half", count.max(2))] {
-            let half = |at: usize| if split == 2 { at % 2 == 0 } else { at < count / 2 };
+        let halves: [(&str, &dyn Fn(usize) -> bool); 2] =
+            [("every other event", &|at| at.is_multiple_of(2)), ("the first half", &|at| at < count / 2)];
+        for (way, half) in halves {
             let part = |first: bool| (0..count).filter(move |at| half(*at) == first).flat_map(|at| filed[at].clone());
             let (mut one, mut other) = (Windows::default(), Windows::default());
             let mut updates = one.file(correlations, part(true));
