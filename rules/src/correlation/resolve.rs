@@ -48,7 +48,10 @@ pub(crate) fn resolve(drafts: &[Draft<'_>], known: &Known<'_>) -> Resolved {
             Ok(None) => {
                 foreign.insert(at);
             }
-            Err((key, message)) => resolved.problems.push(problem(draft, &key, message)),
+            Err((word, message)) => {
+                let line = draft.document.line_of_reference(&word);
+                resolved.problems.push(Problem { file: draft.file.clone(), line, message });
+            }
         }
     }
     // What lists a correlation that is left out is left out with it.
@@ -132,6 +135,9 @@ fn names(drafts: &[Draft<'_>], known: &Known<'_>) -> HashMap<String, Vec<Target>
 }
 
 /// What a draft's references mean; `None` if one means a rule for another product.
+///
+/// # Errors
+/// The reference, and what is wrong with it.
 fn link(
     draft: &Draft<'_>,
     names: &HashMap<String, Vec<Target>>,

@@ -70,6 +70,11 @@ fn what_cannot_be_evaluated_is_refused_with_line_and_reason() {
             "did you mean `rule_b`",
         ),
         (kind("temporal", "    aliases: [a]"), 3, "`aliases` maps"),
+        (
+            "    type: temporal\n    timespan: 5m\n    rules:\n        - a\n        - p".into(),
+            8,
+            "no rule has the id or name `p`",
+        ),
         ("    type: temporal\n    rules: [a, rule_c]\n    timespan: 5m".into(), 5, "did you mean `rule_a`"),
         ("    type: temporal\n    rules: [a, rule_bb]\n    timespan: 5m".into(), 5, "did you mean `rule_b`"),
         ("    type: temporal\n    rules: [a, c]\n    timespan: 5m".into(), 5, "refers to itself: \"C\" → \"C\""),
