@@ -9,9 +9,17 @@ use crate::facts::cidr::{self, Range};
 pub(crate) struct Network(Range);
 
 impl Network {
-    /// Reads `198.51.100.0/24`, `2001:db8::/32` or a bare address.
+    /// Reads `198.51.100.0/24`, `2001:db8::/32` or a bare address. An IPv4 one that is written as an IPv6 one counts as the
+    /// former.
     pub(crate) fn parse(text: &str) -> Option<Network> {
-        cidr::parse(text).map(Network)
+        const MAPPED: u128 = 0xffff << 32; // ::ffff:0:0/96, RFC 4291, 2.5.5.2
+        let within_mapped = |address: u128| address.checked_sub(MAPPED).and_then(|rest| u32::try_from(rest).ok());
+        let range = cidr::parse(text)?;
+        let Range::V6(first, last) = range else { return Some(Network(range)) };
+        Some(Network(match (within_mapped(first), within_mapped(last)) {
+            (Some(first), Some(last)) => Range::V4(first, last),
+            _ => range,
+        }))
     }
 
     /// Whether the address is in it. An IPv4 address that is written as an IPv6 one counts as the former.
@@ -36,6 +44,10 @@ mod tests {
             ("198.51.100.0/24", "198.51.101.0", false),
             ("198.51.100.7", "198.51.100.7", true),
             ("198.51.100.7", "::ffff:198.51.100.7", true),
+            ("::ffff:198.51.100.7", "198.51.100.7", true),
+            ("::ffff:198.51.100.0/120", "198.51.100.255", true),
+            ("::ffff:198.51.100.0/120", "198.51.101.0", false),
+            ("::fffe:198.51.100.7", "198.51.100.7", false),
             ("0.0.0.0/0", "203.0.113.9", true),
             ("0.0.0.0/0", "2001:db8::1", false),
             ("2001:db8::/32", "2001:db8:1::1", true),
