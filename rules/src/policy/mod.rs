@@ -9,7 +9,7 @@ mod condition;
 mod disposition;
 mod moment;
 mod network;
-mod region;
+pub(crate) mod region;
 pub mod rule_names;
 mod words;
 mod written;
