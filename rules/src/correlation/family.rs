@@ -46,6 +46,12 @@ impl Family {
         if self.0.len() == before {
             return;
         }
+        // Most often nothing can be used again: then the best is all there is to remember.
+        let best = (0..self.0.len()).max_by_key(|at| (self.0[*at].reach, self.0[*at].used.is_empty()));
+        if let Some(best) = best.filter(|best| self.0[*best].used.is_empty()) {
+            self.0.swap(0, best);
+            return self.0.truncate(1);
+        }
         self.0.sort_by(|a, b| b.reach.cmp(&a.reach).then_with(|| a.used.cmp(&b.used)));
         self.0.dedup();
         let all: Vec<usize> = (0..self.0.len()).collect();
