@@ -35,7 +35,7 @@ impl Source for AllReported {
     }
 }
 
-/// A store in which alice is behind every credential; behind that of number 99 there may be more.
+/// A store in which alice is behind every credential; behind [`CUT`] there may be more.
 #[derive(Debug)]
 struct AllAlice;
 
@@ -53,13 +53,15 @@ impl Source for AllAlice {
         let resolved = |key: &Lineage| {
             let mut lineage = key.clone();
             lineage.persons.insert(ALICE.to_owned());
-            let cut = key.credentials.iter().any(|credential| credential.ends_with("99"));
+            let cut = key.credentials.iter().any(|credential| credential == CUT);
             Resolved { lineage, chain: vec!["arn:aws:sts::000000000002:assumed-role/Admin/x".to_owned()], cut }
         };
         Loaded { answers: keys.iter().map(|key| (key.clone(), Some(resolved(key)))).collect(), fault: None }
     }
 }
 
+/// The credential of [`finding`] number 200.
+const CUT: &str = "ASIAIOSFODNN7EXAMP200";
 const ALICE: &str = "arn:aws:iam::000000000001:user/alice";
 
 /// An enricher over twins, with what tests see of them.
@@ -148,7 +150,7 @@ async fn a_finding_shows_who_where_and_from_where() {
 #[tokio::test(start_paused = true)]
 async fn a_lineage_that_was_cut_says_so() {
     let twins = twins(Mood::Well, Mood::Well, Mood::Well).await;
-    let contexts = twins.contexts(&[finding(99, "10.0.0.1"), finding(98, "10.0.0.1")]).await;
+    let contexts = twins.contexts(&[finding(200, "10.0.0.1"), finding(100, "10.0.0.1")]).await;
     assert!(contexts.iter().all(|context| context.lineage.persons.contains(ALICE)), "what is known is shown");
     assert_eq!((missing(&contexts[0]), missing(&contexts[1])), (vec!["lineage"], vec![]));
 }
@@ -163,7 +165,8 @@ async fn what_is_dead_costs_its_own_part_and_half_a_second_once() {
             let what = format!("{reputation:?}, {lineage:?}");
             let begun = Instant::now();
             for batch in 0..200_u8 {
-                let findings: Vec<Finding> = (0..5).map(|n| finding(batch % 90, &format!("8.8.{batch}.{n}"))).collect();
+                let findings: Vec<Finding> =
+                    (0..5).map(|n| finding(batch % 100, &format!("8.8.{batch}.{n}"))).collect();
                 let contexts = twins.contexts(&findings).await;
                 assert_eq!(contexts.len(), findings.len());
                 for (context, finding) in contexts.iter().zip(&findings) {
