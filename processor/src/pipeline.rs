@@ -5,7 +5,7 @@ use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::event::Event;
 use dial_rules::finding::Finding;
 use dial_rules::lineage::{self, Link};
-use dial_rules::ruleset::RuleSet;
+use dial_rules::ruleset::{Match, RuleSet};
 use dial_rules::tables::Tables;
 
 /// What a record, or a batch of them, came to.
@@ -18,9 +18,10 @@ pub(crate) struct Detected {
     pub(crate) dead_letters: Vec<DeadLetter>,
 }
 
-/// The findings of one event, by these tables.
+/// The findings of one event, by these tables. Rules that are only parts of correlations make none.
 pub(crate) fn detect(rules: &RuleSet, tables: &Tables, event: &Event) -> impl Iterator<Item = Finding> {
-    rules.evaluate_with(event, tables).into_iter().map(|found| Finding::single(&found))
+    let own = |found: &Match<'_>| rules.correlations().makes_findings(&found.rule.id);
+    rules.evaluate_with(event, tables).into_iter().filter(own).map(|found| Finding::single(&found))
 }
 
 impl Detected {

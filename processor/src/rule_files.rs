@@ -141,11 +141,14 @@ pub(crate) fn load(paths: &[PathBuf], tables: &Tables) -> Result<RuleSet> {
             files.count()
         )));
     }
-    if !rules.correlations().is_empty() {
+    // Of the built-in ones the documentation says it: nobody has put work into them.
+    if !rules.correlations().is_empty() && !paths.is_empty() {
         let count = rules.correlations().len();
+        let silent = rules.rules().iter().filter(|rule| !rules.correlations().makes_findings(&rule.id)).count();
         tracing::warn!(
             count,
-            "correlations are checked and tested, but not evaluated here yet: their rules find single events"
+            silent,
+            "correlations are not evaluated here yet, and rules that only serve them find nothing"
         );
     }
     if !foreign.is_empty() {

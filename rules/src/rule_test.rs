@@ -1,5 +1,7 @@
 //! Tests of rules: files `NAME.test.yml` beside the rules, with events and the findings expected of them.
 
+mod replay;
+mod story;
 mod timeline;
 
 use std::collections::BTreeSet;
@@ -15,7 +17,7 @@ use crate::patterns::{Forwarding, Patterns, envelope};
 use crate::ruleset::{RuleFile, RuleSet};
 use crate::tables::Tables;
 
-pub use self::timeline::{Expected, Story};
+pub use self::story::{Expected, Story};
 
 /// When the events of a case begin: with the year 2026.
 const START: Millis = 1_767_225_600_000;
@@ -190,7 +192,7 @@ pub fn run(rules: &RuleSet, file: &RuleFile) -> Vec<Outcome> {
     };
     if let Some(tested) = rules.correlations().get(&test.rule) {
         let failure =
-            |case: &Case| timeline::run_case(rules, case.tables.as_ref().unwrap_or(&test.tables), tested, case).err();
+            |case: &Case| replay::run_case(rules, case.tables.as_ref().unwrap_or(&test.tables), tested, case).err();
         return test.cases.iter().map(|case| outcome(&test.rule, &case.name, failure(case))).collect();
     }
     let Some(tested) = rules.rule(&test.rule) else {

@@ -99,6 +99,13 @@ impl Document<'_> {
         below.map_or(begin, |at| begin + at)
     }
 
+    /// The first line at or below `rules:` of a correlation that has the reference.
+    pub(crate) fn line_of_reference(&self, word: &str) -> usize {
+        let begin = self.line_with("rules:");
+        let below = self.text.lines().skip(begin - self.line).position(|line| line.contains(word));
+        below.map_or(begin, |at| begin + at)
+    }
+
     /// The first line that begins with `key`, whatever its indentation; the document's first without one.
     pub(crate) fn line_of(&self, key: &str) -> usize {
         self.line + self.text.lines().position(|line| line.trim_start().starts_with(key)).unwrap_or(0)

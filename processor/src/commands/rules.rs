@@ -53,10 +53,14 @@ fn list(files: &Files, args: &RuleList, settings: &Settings, output: &Output) ->
     let correlated = || rules.correlations().iter().map(AsRef::as_ref).filter(|one| correlations::is_listed(one, args));
     if output.is_json() {
         for rule in chosen() {
-            output.json(&as_json(rule, &policy))?;
+            let mut line = as_json(rule, &policy);
+            line["makes_findings"] = rules.correlations().makes_findings(&rule.id).into();
+            output.json(&line)?;
         }
         for correlation in correlated() {
-            output.json(&correlations::as_json(correlation))?;
+            let mut line = correlations::as_json(correlation);
+            line["makes_findings"] = rules.correlations().makes_findings(&correlation.id).into();
+            output.json(&line)?;
         }
     } else {
         let mut sorted: Vec<_> = chosen().collect();

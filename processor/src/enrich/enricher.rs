@@ -19,7 +19,7 @@ use super::lineage::Actors;
 use super::live::Live;
 use super::meter::Reading;
 use super::reputation::AbuseIpdb;
-use super::source::Source;
+use super::source::AnySource;
 use crate::settings::Settings;
 
 /// The most memory that reputations take, in bytes.
@@ -29,8 +29,8 @@ const LINEAGES: u64 = 16 << 20;
 /// How long a lineage holds: it may grow at any time.
 const LINEAGE_TTL: Duration = Duration::from_secs(30);
 
-type Reputations = Arc<dyn Source<Key = IpAddr, Value = Reputation>>;
-type Lineages = Arc<dyn Source<Key = Lineage, Value = Resolved>>;
+type Reputations = AnySource<IpAddr, Reputation>;
+type Lineages = AnySource<Lineage, Resolved>;
 
 /// Where the context of findings comes from. It is asked beside the stream: when findings are shown, alerted or archived.
 #[derive(Debug, Clone)]
@@ -63,8 +63,8 @@ impl Enricher {
     ) -> Result<Enricher, String> {
         let reputations = settings.reputation.service()?.map(AbuseIpdb::new).transpose()?;
         let ttl = settings.reputation.ttl();
-        let reputations = reputations.map(|source| reputations_of(Arc::new(source), ttl));
-        Ok(Enricher { live, reputations, lineages: actors.map(|actors| lineages_of(Arc::new(Actors(actors)))) })
+        let reputations = reputations.map(|source| reputations_of(AnySource::new(source), ttl));
+        Ok(Enricher { live, reputations, lineages: actors.map(|actors| lineages_of(AnySource::new(Actors(actors)))) })
     }
 
     /// Fetches what these findings want to know, each thing once. It takes half a second at most: what is not there by
@@ -90,7 +90,7 @@ impl Enricher {
 
     /// The same with this store to say who is behind credentials.
     pub(crate) fn with_actors(self, actors: Arc<dyn ActorStore>) -> Enricher {
-        Enricher { lineages: Some(lineages_of(Arc::new(Actors(actors)))), ..self }
+        Enricher { lineages: Some(lineages_of(AnySource::new(Actors(actors)))), ..self }
     }
 
     /// The same without the services of others: for findings that are looked through by the thousand.

@@ -8,7 +8,7 @@ use dial_rules::severity::Severity;
 use tokio::time::Instant;
 
 use super::super::organizations::twins::{FailingOrganization, example};
-use super::super::source::Loaded;
+use super::super::source::{Loaded, Source};
 use super::super::twins::{BAD_MOODS, FailingSource, Mood, Watch};
 use super::*;
 use crate::enrich::live::Purpose;
@@ -81,8 +81,8 @@ pub(super) async fn twins(reputation: Mood, lineage: Mood, organization: Mood) -
     let lineages = FailingSource { inner: AllAlice, watch: lineage.clone() };
     let enricher = Enricher {
         live,
-        reputations: Some(reputations_of(Arc::new(reputations), Duration::from_secs(3600))),
-        lineages: Some(lineages_of(Arc::new(lineages))),
+        reputations: Some(reputations_of(AnySource::new(reputations), Duration::from_secs(3600))),
+        lineages: Some(lineages_of(AnySource::new(lineages))),
     };
     Twins { enricher, reputation, lineage }
 }

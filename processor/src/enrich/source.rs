@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -85,20 +86,35 @@ impl Fault {
     }
 }
 
+/// Any source of these keys and values. A type of its own around the trait object, whose lifetime would else keep the
+/// compiler from seeing that tasks may hold what refers to it.
+#[derive(Debug)]
+pub(crate) struct AnySource<K, V>(Arc<dyn Source<Key = K, Value = V>>);
+
+impl<K: 'static, V: 'static> AnySource<K, V> {
+    pub(crate) fn new(source: impl Source<Key = K, Value = V>) -> Self {
+        AnySource(Arc::new(source))
+    }
+}
+
 #[async_trait]
-impl<S: Source + ?Sized> Source for std::sync::Arc<S> {
-    type Key = S::Key;
-    type Value = S::Value;
+impl<K, V> Source for AnySource<K, V>
+where
+    K: Clone + Debug + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Debug + Send + Sync + 'static,
+{
+    type Key = K;
+    type Value = V;
 
     fn part(&self) -> &'static str {
-        (**self).part()
+        self.0.part()
     }
 
-    fn weight(&self, key: &S::Key, value: Option<&S::Value>) -> usize {
-        (**self).weight(key, value)
+    fn weight(&self, key: &K, value: Option<&V>) -> usize {
+        self.0.weight(key, value)
     }
 
-    async fn load(&self, keys: Vec<S::Key>) -> Loaded<S::Key, S::Value> {
-        (**self).load(keys).await
+    async fn load(&self, keys: Vec<K>) -> Loaded<K, V> {
+        self.0.load(keys).await
     }
 }

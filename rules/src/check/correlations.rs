@@ -20,7 +20,9 @@ pub(super) fn remarks(
     if !correlation.has_own_level {
         remarks.push(at("", has("no level: medium is assumed")));
     }
-    remarks.extend(Tested::lacking(tested).map(|message| at("", has(message))));
+    // What is only a part of others is tested with them.
+    let own = rules.correlations().makes_findings(&correlation.id);
+    remarks.extend(Tested::lacking(tested).filter(|_| own).map(|message| at("", has(message))));
     if correlation.group_by.is_empty() {
         let message = "no group-by: it correlates what unrelated people do in unrelated accounts; group by dial.actor, \
                        recipientAccountId or the like";

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use rsigma_parser::{ConditionExpr, FieldAlias, Quantifier};
-
 use super::compile::{Asked, Draft};
-use super::{Condition, Correlation, Correlations, Formula, Part};
+use super::formula::condition;
+use super::names::{fields, grouped, mapped};
+use super::{Correlation, Correlations, Part};
 use crate::facts::distance;
 use crate::rule::{self, Rule};
 use crate::ruleset::Problem;
@@ -41,35 +41,26 @@ pub(crate) fn resolve(drafts: &[Draft<'_>], known: &Known<'_>) -> Resolved {
     let mut resolved = Resolved::default();
     let names = names(drafts, known);
     let mut linked: BTreeMap<usize, Vec<Target>> = BTreeMap::new();
+    let mut foreign = BTreeSet::new();
     for (at, draft) in drafts.iter().enumerate() {
         match link(draft, &names, known) {
             Ok(Some(targets)) => drop(linked.insert(at, targets)),
-            Ok(None) => resolved.foreign.push((draft.file.clone(), draft.parsed.title.clone())),
-            Err((key, message)) => resolved.problems.push(problem(draft, &key, message)),
-        }
-    }
-    let mut done: BTreeMap<usize, Arc<Correlation>> = BTreeMap::new();
-    let mut order = Vec::new();
-    // Inner ones first. What never gets its turn stands in a circle, or on one that does.
-    loop {
-        let ready = |targets: &Vec<Target>| {
-            targets.iter().all(|target| match target {
-                Target::Rule(_) => true,
-                Target::Correlation(inner) => done.contains_key(inner),
-            })
-        };
-        let Some(at) = linked.iter().find(|(_, targets)| ready(targets)).map(|(at, _)| *at) else {
-            break;
-        };
-        let targets = linked.remove(&at).unwrap_or_default();
-        match finish(&drafts[at], &targets, known, &done) {
-            Ok(correlation) => {
-                done.insert(at, Arc::new(correlation));
-                order.push(at);
+            Ok(None) => {
+                foreign.insert(at);
             }
-            Err((key, message)) => resolved.problems.push(problem(&drafts[at], key, message)),
+            Err((word, message)) => {
+                let line = draft.document.line_of_reference(&word);
+                resolved.problems.push(Problem { file: draft.file.clone(), line, message });
+            }
         }
     }
+    // What lists a correlation that is left out is left out with it.
+    while let Some(at) = linked.iter().find(|(_, targets)| lists(targets, &foreign)).map(|(at, _)| *at) {
+        linked.remove(&at);
+        foreign.insert(at);
+    }
+    resolved.foreign = foreign.iter().map(|at| (drafts[*at].file.clone(), drafts[*at].parsed.title.clone())).collect();
+    let (done, order) = finish_all(drafts, &mut linked, known, &mut resolved.problems);
     for at in linked.keys() {
         let message = match circle(*at, &linked, drafts) {
             Some(circle) => format!("it refers to itself: {circle}; take one of these references out"),
@@ -80,6 +71,41 @@ pub(crate) fn resolve(drafts: &[Draft<'_>], known: &Known<'_>) -> Resolved {
     }
     resolved.correlations = Correlations::new(&done, &order, known.rules);
     resolved
+}
+
+fn lists(targets: &[Target], these: &BTreeSet<usize>) -> bool {
+    targets.iter().any(|target| matches!(target, Target::Correlation(at) if these.contains(at)))
+}
+
+/// Takes drafts whose inner correlations are finished, until none is left that could be: inner ones first. What never gets
+/// its turn stands in a circle, or lists one that is not fine.
+fn finish_all(
+    drafts: &[Draft<'_>],
+    linked: &mut BTreeMap<usize, Vec<Target>>,
+    known: &Known<'_>,
+    problems: &mut Vec<Problem>,
+) -> (BTreeMap<usize, Arc<Correlation>>, Vec<usize>) {
+    let mut done: BTreeMap<usize, Arc<Correlation>> = BTreeMap::new();
+    let mut order = Vec::new();
+    loop {
+        let ready = |targets: &Vec<Target>| {
+            targets.iter().all(|target| match target {
+                Target::Rule(_) => true,
+                Target::Correlation(inner) => done.contains_key(inner),
+            })
+        };
+        let Some(at) = linked.iter().find(|(_, targets)| ready(targets)).map(|(at, _)| *at) else {
+            return (done, order);
+        };
+        let targets = linked.remove(&at).unwrap_or_default();
+        match finish(&drafts[at], &targets, known, &done) {
+            Ok(correlation) => {
+                done.insert(at, Arc::new(correlation));
+                order.push(at);
+            }
+            Err((key, message)) => problems.push(problem(&drafts[at], key, message)),
+        }
+    }
 }
 
 fn problem(draft: &Draft<'_>, key: &str, message: String) -> Problem {
@@ -109,6 +135,9 @@ fn names(drafts: &[Draft<'_>], known: &Known<'_>) -> HashMap<String, Vec<Target>
 }
 
 /// What a draft's references mean; `None` if one means a rule for another product.
+///
+/// # Errors
+/// The reference, and what is wrong with it.
 fn link(
     draft: &Draft<'_>,
     names: &HashMap<String, Vec<Target>>,
@@ -152,6 +181,52 @@ fn circle(from: usize, linked: &BTreeMap<usize, Vec<Target>>, drafts: &[Draft<'_
     None
 }
 
+/// The parts of a correlation, and the techniques and tactics of all of them.
+struct Parts {
+    list: Vec<Part>,
+    techniques: Vec<String>,
+    tactics: Vec<String>,
+}
+
+fn parts(
+    draft: &Draft<'_>,
+    targets: &[Target],
+    known: &Known<'_>,
+    done: &BTreeMap<usize, Arc<Correlation>>,
+) -> Result<Parts, (&'static str, String)> {
+    let (techniques, tactics) = rule::attack(&draft.parsed.tags);
+    let mut parts = Parts { list: Vec::new(), techniques, tactics };
+    for (target, written) in targets.iter().zip(&draft.parsed.rules) {
+        let (id, name, inner, techniques, tactics) = match target {
+            Target::Rule(at) => {
+                let rule = &known.rules[*at];
+                (&rule.id, rule.name.as_ref(), None, &rule.techniques, &rule.tactics)
+            }
+            Target::Correlation(at) => {
+                let inner = &done[at];
+                (&inner.id, inner.name.as_ref(), Some(inner), &inner.techniques, &inner.tactics)
+            }
+        };
+        parts.techniques.extend(techniques.iter().cloned());
+        parts.tactics.extend(tactics.iter().cloned());
+        if !matches!(draft.asked, Asked::Ordered) && parts.list.iter().any(|part| part.id == *id) {
+            continue;
+        }
+        let fields = fields(&draft.parsed.aliases, &[Some(id), name], written, inner.is_some())?;
+        let part = Part { id: id.clone(), written: written.clone(), is_correlation: inner.is_some(), fields };
+        if let Some(inner) = inner {
+            grouped(draft, &part, inner)?;
+        }
+        parts.list.push(part);
+    }
+    for list in [&mut parts.techniques, &mut parts.tactics] {
+        list.sort();
+        list.dedup();
+    }
+    mapped(&draft.parsed.aliases, &parts.list, known, done)?;
+    Ok(parts)
+}
+
 /// A draft whose references are all known.
 fn finish(
     draft: &Draft<'_>,
@@ -159,39 +234,8 @@ fn finish(
     known: &Known<'_>,
     done: &BTreeMap<usize, Arc<Correlation>>,
 ) -> Result<Correlation, (&'static str, String)> {
+    let Parts { list: parts, techniques, tactics } = parts(draft, targets, known, done)?;
     let parsed = &draft.parsed;
-    let mut parts: Vec<Part> = Vec::new();
-    let (mut techniques, mut tactics) = rule::attack(&parsed.tags);
-    for (target, written) in targets.iter().zip(&parsed.rules) {
-        let (id, names, inner) = match target {
-            Target::Rule(at) => {
-                let rule = &known.rules[*at];
-                techniques.extend(rule.techniques.iter().cloned());
-                tactics.extend(rule.tactics.iter().cloned());
-                (&rule.id, [Some(&rule.id), rule.name.as_ref()], None)
-            }
-            Target::Correlation(at) => {
-                let inner = &done[at];
-                techniques.extend(inner.techniques.iter().cloned());
-                tactics.extend(inner.tactics.iter().cloned());
-                (&inner.id, [Some(&inner.id), inner.name.as_ref()], Some(inner))
-            }
-        };
-        if !matches!(draft.asked, Asked::Ordered) && parts.iter().any(|part| part.id == *id) {
-            continue;
-        }
-        let fields = fields(&parsed.aliases, &names, written, inner.is_some())?;
-        let part = Part { id: id.clone(), written: written.clone(), is_correlation: inner.is_some(), fields };
-        if let Some(inner) = inner {
-            grouped(draft, &part, inner)?;
-        }
-        parts.push(part);
-    }
-    for list in [&mut techniques, &mut tactics] {
-        list.sort();
-        list.dedup();
-    }
-    mapped(&parsed.aliases, &parts, known, done)?;
     let condition = condition(&draft.asked, &parts).map_err(|message| ("condition:", message))?;
     Ok(Correlation {
         id: draft.id(),
@@ -215,121 +259,5 @@ fn finish(
         timespan: draft.timespan,
         condition,
         generate: parsed.generate,
-    })
-}
-
-/// The field of one part that each alias stands for.
-fn fields(
-    aliases: &[FieldAlias],
-    names: &[Option<&String>; 2],
-    written: &String,
-    is_correlation: bool,
-) -> Result<Vec<(String, String)>, (&'static str, String)> {
-    let mut fields = Vec::new();
-    for alias in aliases {
-        let field = names.iter().flatten().copied().chain([written]).find_map(|name| alias.mapping.get(name));
-        match field {
-            Some(field) => fields.push((alias.alias.clone(), field.clone())),
-            // A correlation's own names of groups need no alias to pass through.
-            None if is_correlation => {}
-            None => {
-                let message = format!(
-                    "the alias `{}` says no field for the rule `{written}`, whose matches would never take part: add one",
-                    alias.alias
-                );
-                return Err(("aliases:", message));
-            }
-        }
-    }
-    fields.sort();
-    Ok(fields)
-}
-
-/// Refuses aliases that speak of rules which the correlation does not list.
-fn mapped(
-    aliases: &[FieldAlias],
-    parts: &[Part],
-    known: &Known<'_>,
-    done: &BTreeMap<usize, Arc<Correlation>>,
-) -> Result<(), (&'static str, String)> {
-    let named = |id: &str| {
-        let rule = known.rules.iter().find(|rule| rule.id == id).and_then(|rule| rule.name.as_deref());
-        rule.or_else(|| done.values().find(|inner| inner.id == id)?.name.as_deref())
-    };
-    let words: Vec<&str> = parts.iter().flat_map(|part| [Some(part.id.as_str()), named(&part.id)]).flatten().collect();
-    let mut unknown: Vec<&String> =
-        aliases.iter().flat_map(|alias| alias.mapping.keys()).filter(|word| !words.contains(&word.as_str())).collect();
-    unknown.sort();
-    let Some(word) = unknown.first() else {
-        return Ok(());
-    };
-    let nearest =
-        parts.iter().min_by_key(|part| distance(&part.written, word)).map_or("", |part| part.written.as_str());
-    Err((
-        "aliases:",
-        format!("an alias names `{word}`, which the correlation does not list: did you mean `{nearest}`?"),
-    ))
-}
-
-/// A completion knows the values of its own group and nothing else of its events.
-fn grouped(draft: &Draft<'_>, part: &Part, inner: &Correlation) -> Result<(), (&'static str, String)> {
-    let counted = match &draft.asked {
-        Asked::Values(fields, _) => fields.as_slice(),
-        _ => &[],
-    };
-    for (key, name) in
-        draft.group_by.iter().map(|name| ("group-by:", name)).chain(counted.iter().map(|name| ("condition:", name)))
-    {
-        let field = part.field(name);
-        if !inner.group_by.iter().any(|own| own == field) {
-            let message = format!(
-                "{:?} is not grouped by `{field}`, and of a correlation nothing but its group is known: add `{field}` to \
-                 its group-by, or leave it out here",
-                inner.title
-            );
-            return Err((key, message));
-        }
-    }
-    Ok(())
-}
-
-fn condition(asked: &Asked, parts: &[Part]) -> Result<Condition, String> {
-    Ok(match asked {
-        Asked::Events(at_least) => Condition::EventCount { at_least: *at_least },
-        Asked::Values(fields, at_least) => Condition::ValueCount { fields: fields.clone(), at_least: *at_least },
-        Asked::All => Condition::Temporal(Formula::AtLeast(parts.len(), (0..parts.len()).map(Formula::Part).collect())),
-        Asked::Expression(expression) => Condition::Temporal(formula(expression, parts)?),
-        Asked::Ordered => Condition::TemporalOrdered,
-    })
-}
-
-fn formula(expression: &ConditionExpr, parts: &[Part]) -> Result<Formula, String> {
-    let each = |list: &[ConditionExpr]| list.iter().map(|part| formula(part, parts)).collect::<Result<Vec<_>, _>>();
-    Ok(match expression {
-        ConditionExpr::And(list) => Formula::AtLeast(list.len(), each(list)?),
-        ConditionExpr::Or(list) => Formula::AtLeast(1, each(list)?),
-        ConditionExpr::Not(_) => {
-            return Err("`not` can become false again when another event arrives, and events arrive late and in any \
-                        order: what was found would depend on luck. Use `and` and `or`"
-                .to_owned());
-        }
-        ConditionExpr::Identifier(name) => {
-            let at = parts.iter().position(|part| part.written == *name || part.id == *name);
-            Formula::Part(at.ok_or_else(|| format!("the condition names {name}, which `rules` does not list"))?)
-        }
-        ConditionExpr::Selector { quantifier, pattern } => {
-            let matching =
-                |(at, part): (usize, &Part)| pattern.matches_detection_name(&part.written).then_some(Formula::Part(at));
-            let list: Vec<Formula> = parts.iter().enumerate().filter_map(matching).collect();
-            let most = match quantifier {
-                Quantifier::Any => 1,
-                Quantifier::All => list.len(),
-                Quantifier::Count(count) => usize::try_from(*count).unwrap_or(usize::MAX),
-            };
-            if most == 0 || most > list.len() {
-                return Err(format!("the condition asks for `{expression}`, and `rules` lists {} of them", list.len()));
-            }
-            Formula::AtLeast(most, list)
-        }
     })
 }

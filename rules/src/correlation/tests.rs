@@ -70,6 +70,11 @@ fn what_cannot_be_evaluated_is_refused_with_line_and_reason() {
             "did you mean `rule_b`",
         ),
         (kind("temporal", "    aliases: [a]"), 3, "`aliases` maps"),
+        (
+            "    type: temporal\n    timespan: 5m\n    rules:\n        - a\n        - p".into(),
+            8,
+            "no rule has the id or name `p`",
+        ),
         ("    type: temporal\n    rules: [a, rule_c]\n    timespan: 5m".into(), 5, "did you mean `rule_a`"),
         ("    type: temporal\n    rules: [a, rule_bb]\n    timespan: 5m".into(), 5, "did you mean `rule_b`"),
         ("    type: temporal\n    rules: [a, c]\n    timespan: 5m".into(), 5, "refers to itself: \"C\" → \"C\""),
@@ -113,10 +118,11 @@ fn ids_and_names_are_told_apart() {
 #[test]
 fn a_correlation_over_rules_for_others_is_left_out_with_them() {
     let text = "title: W\nid: w\nname: win\nlogsource: {product: windows}\ndetection: {s: {x: A}, condition: s}\n---\n\
-        title: C\ncorrelation: {type: temporal, rules: [a, win], timespan: 1m}\n";
+        title: D\ncorrelation: {type: temporal, rules: [c], timespan: 1m}\n---\n\
+        title: C\nname: c\ncorrelation: {type: temporal, rules: [a, win], timespan: 1m}\n";
     let loaded = load(text);
     assert!(loaded.problems.is_empty() && loaded.rules.correlations().is_empty());
-    assert_eq!(loaded.foreign.len(), 2);
+    assert_eq!(loaded.foreign.len(), 3);
 }
 
 #[test]
@@ -246,4 +252,27 @@ fn a_kept_match_survives_json() {
     let text = serde_json::to_string(&kept).unwrap();
     assert_eq!(serde_json::from_str::<CorrelationMatch>(&text).unwrap(), kept);
     assert_eq!(kept.distinct_id(), "s");
+}
+
+#[test]
+fn counting_ends_at_ten_thousand() {
+    let rules = rules(&format!(
+        "{BASE}title: C\nid: c\ncorrelation: {{type: event_count, rules: [a], timespan: 1d, condition: {{gte: 2}}}}"
+    ));
+    let correlation = rules.correlations().get("c").unwrap();
+    let of = |count: usize| {
+        let seen = |at: usize| CorrelationMatch {
+            event_id: format!("e{at:05}"),
+            rule_id: "a".into(),
+            event_time: at as i64,
+            ..CorrelationMatch::default()
+        };
+        let all: Vec<CorrelationMatch> = (0..count).map(seen).collect();
+        evaluate(correlation, &GroupKey::default(), &all, [0]).remove(0).finding
+    };
+    let (few, many) = (of(9_999), of(10_050));
+    assert_eq!((few.event_count, few.event_count_text()), (9_999, "9999".to_owned()));
+    assert_eq!((many.event_count, many.event_count_text()), (10_000, "10,000+".to_owned()));
+    assert_eq!((many.last_seen, many.evidence.len(), many.completed_by.len()), (10_049, 10, 10));
+    assert_eq!(few.clone().merge(many.clone()), many.clone().merge(few));
 }
