@@ -29,9 +29,7 @@ pub(super) fn is_user_id(text: &str) -> bool {
 }
 
 fn is_id(text: &str, prefix: &str) -> bool {
-    ID_LENGTH.contains(&text.len())
-        && text.starts_with(prefix)
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    ID_LENGTH.contains(&text.len()) && text.starts_with(prefix) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Whether it can be somebody's name: not empty, not endless, without control characters.
