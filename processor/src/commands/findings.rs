@@ -47,6 +47,9 @@ async fn list(args: FindingsList, settings: &Settings, output: &Output) -> Resul
     found.print(wanted.shown, output)
 }
 
+/// How many findings a page has at least once the first did not have all that are wanted.
+const LEAST_PAGE: usize = 200;
+
 /// Which findings to list.
 struct Wanted {
     filter: FindingFilter,
@@ -99,11 +102,17 @@ impl Wanted {
 
     /// At most `limit` findings that are wanted.
     async fn gather(&self, store: &dyn FindingStore, assessor: &Assessor) -> Result<Found> {
-        let (mut filter, mut found) = (self.filter.clone(), Found::default());
+        let (mut filter, mut found, mut least) = (self.filter.clone(), Found::default(), 1);
         while found.listed.len() < self.limit {
-            filter.limit = (self.limit - found.listed.len()).min(MAX_LIMIT);
+            filter.limit = (self.limit - found.listed.len()).clamp(least, MAX_LIMIT);
+            // Where most are hidden, pages of the few that are still wanted would be asked for without end.
+            least = LEAST_PAGE;
             let page = store.list(&filter).await?;
             for assessment in assessor.assess(page.findings).await {
+                if found.listed.len() == self.limit {
+                    found.more = true;
+                    return Ok(found);
+                }
                 if assessment.severity() < self.severity {
                     continue;
                 }
@@ -219,3 +228,7 @@ fn row(assessment: &Assessment, shown: Shown) -> Vec<Cell> {
     cells.push(Cell::new(&finding.finding_id));
     cells
 }
+
+#[cfg(test)]
+#[path = "findings_tests.rs"]
+mod tests;

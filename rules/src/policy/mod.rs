@@ -8,7 +8,6 @@ mod check;
 mod condition;
 mod disposition;
 mod moment;
-mod network;
 pub(crate) mod region;
 pub mod rule_names;
 mod words;
