@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use self::ancestry::{Ancestry, MOST_ANCESTORS, ancestries};
 pub use self::link::{Link, links, teaches};
 pub use self::origin::origin;
+pub use self::person::{Telling, member_name};
 pub use self::walk::{MOST_HOPS, MOST_MEMBERS, Resolved, Walk, resolve};
 
 /// Credentials and persons: what one event says itself of who acts, or all that is known of it.
