@@ -70,13 +70,16 @@ impl Output {
         let place = [name, subject.account_id.as_deref(), subject.region.as_deref()];
         let place: Vec<&str> = place.into_iter().flatten().collect();
         let who = story::who(assessment);
+        // The account stands behind it anyhow.
+        let own = subject.account_id.as_ref().map(|account| format!(" ({account})"));
+        let who = who.as_deref().map(|who| own.and_then(|own| who.strip_suffix(&own)).unwrap_or(who));
         let events = story::is_correlated(finding).then(|| format!(", {} events", finding.event_count_text()));
         self.line(&format!(
             "{}  {}  {}  {} ({}){}",
             clock(finding.first_seen),
             self.paint(&word, severity),
             plain(&subject.rule_title),
-            plain(who.as_deref().unwrap_or("somebody")),
+            plain(who.unwrap_or("somebody")),
             plain(&place.join(" ")),
             events.unwrap_or_default(),
         ))

@@ -127,7 +127,8 @@ fn a_limit_counts_incidents_on_a_terminal() {
 #[test]
 fn one_is_shown_as_the_story_that_it_is() {
     let (folder, findings) = saved();
-    let finding = findings.iter().find(|finding| finding.group.values().any(|value| value.ends_with("/alice"))).unwrap();
+    let finding =
+        findings.iter().find(|finding| finding.group.values().any(|value| value.ends_with("/alice"))).unwrap();
     let shown = folder.run_on_terminal(&format!("findings show {}", finding.finding_id)).expect(0, &[]).out;
     for part in [
         "alice (111122223333)",

@@ -210,7 +210,8 @@ impl Found {
                 titles.extend(["status", "why"]);
             }
             titles.push("id");
-            output.table(&titles, lines.into_iter().map(|(assessment, others)| row(assessment, others, wanted.shown)))?;
+            output
+                .table(&titles, lines.into_iter().map(|(assessment, others)| row(assessment, others, wanted.shown)))?;
         }
         if more && !self.listed.is_empty() {
             note("there may be more: raise --limit");
