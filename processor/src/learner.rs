@@ -8,10 +8,9 @@ mod tests;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use dial_ingest::{ErrorKind, Position, retry};
-use dial_rules::event::Millis;
 use dial_rules::lineage::Link;
 use dial_sinks::actors::ActorStore;
 use dial_sinks::actors::remembering::RememberingActorStore;
@@ -20,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use self::ledger::{Ledger, Ticket};
+use crate::clock::now;
 
 /// How many links of one shard may wait before the shard does. Some 300 bytes each; far more than a shard teaches in a minute.
 const MOST_WAITING: usize = 4_096;
@@ -170,10 +170,4 @@ impl Lessons {
             Err(_) => {}
         }
     }
-}
-
-/// Milliseconds since 1970.
-pub(crate) fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }

@@ -28,10 +28,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assess::Assessor;
 use crate::cli::{self, Role};
+use crate::clock::now;
 use crate::commands::run::{show, wants};
 use crate::detector::{Counts, record};
 use crate::failure::{Failure, Outcome, Result};
-use crate::learner::now;
 use crate::output::{Output, note};
 use crate::pipeline::detect;
 use crate::settings::Settings;

@@ -124,9 +124,9 @@ impl Settings {
         Policy::new(&self.policy, rules).map_err(within)
     }
 
-    /// What is no mistake in the policy and yet to be looked at, a line each with its place.
-    pub(crate) fn policy_remarks(&self, now: Millis) -> Vec<String> {
-        let remarks = self.policy.remarks(&self.accounts, now).into_iter().map(|remark| remark.within("policy"));
+    /// What is no mistake in the policy and yet to be looked at, by the accounts in force, a line each with its place.
+    pub(crate) fn policy_remarks(&self, accounts: &Accounts, now: Millis) -> Vec<String> {
+        let remarks = self.policy.remarks(accounts, now).into_iter().map(|remark| remark.within("policy"));
         let tell = |remark: Fault| match &self.origin {
             Some(origin) => origin.tell(vec![remark]),
             None => remark.message,

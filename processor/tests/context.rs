@@ -45,6 +45,9 @@ fn a_finding_shows_place_lists_and_account() {
     for words in ["web shop", "production", "US", "a Tor exit", "on your lists: offices"] {
         assert!(text.contains(words), "{words}: {text}");
     }
+    // The person is known by what other events taught.
+    let all = folder.run("findings list --limit 1000").out;
+    assert!(all.contains(r#""chain":["arn:aws:sts::"#) && all.contains(r#""persons":["#));
     // A table that is broken since then costs the tables, and not the findings.
     folder.write("exits", "<html>");
     let ended = folder.run(&format!("findings show {id}")).expect(0, &["addresses.tor_exits"]);

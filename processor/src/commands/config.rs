@@ -19,7 +19,8 @@ pub(crate) async fn check(settings: &Settings, output: &Output) -> Result<Outcom
         Some(name) => format!("`dial run` follows the stream {name}"),
         None => "no stream is set: `dial run` reads standard input, or a folder with --watch".to_owned(),
     };
-    let remarks = settings.archive_remark().into_iter().chain(settings.policy_remarks(clock::now()));
+    let remarks =
+        settings.archive_remark().into_iter().chain(settings.policy_remarks(&live.now().accounts, clock::now()));
     for remark in remarks.chain(settings.addresses.expired(clock::now())) {
         note(&format!("remark: {remark}"));
     }

@@ -8,7 +8,7 @@ use dial_rules::assessment::Assessment;
 use dial_rules::incident::incidents;
 use dial_rules::policy::Status;
 use dial_rules::severity::Severity;
-use dial_sinks::filter::{DEFAULT_LIMIT, FindingFilter, MAX_LIMIT};
+use dial_sinks::filter::{FindingFilter, MAX_LIMIT};
 use dial_sinks::store::FindingStore;
 
 use super::incident::OfIncident;
@@ -50,6 +50,9 @@ async fn list(args: FindingsList, settings: &Settings, output: &Output) -> Resul
     }
     found.print(&wanted, output)
 }
+
+/// How many findings a page has at least once the first did not have all that are wanted.
+const LEAST_PAGE: usize = 200;
 
 /// Which findings to list.
 struct Wanted {
@@ -107,14 +110,22 @@ impl Wanted {
 
     /// At most `limit` findings, or incidents, that are wanted.
     async fn gather(&self, store: &dyn FindingStore, assessor: &Assessor) -> Result<Found> {
-        let (mut filter, mut found) = (self.filter.clone(), Found::default());
+        let (mut filter, mut found, mut least) = (self.filter.clone(), Found::default(), 1);
+        if self.by_incident {
+            // How many findings an incident has, only they tell.
+            least = LEAST_PAGE;
+        }
         let mut lines = 0;
         while lines < self.limit {
-            // How many findings an incident has, only they tell.
-            let least = if self.by_incident { DEFAULT_LIMIT } else { 1 };
             filter.limit = (self.limit - lines).clamp(least, MAX_LIMIT);
+            // Where most are hidden, pages of the few that are still wanted would be asked for without end.
+            least = LEAST_PAGE;
             let page = store.list(&filter).await?;
             for assessment in assessor.assess(page.findings).await {
+                if !self.by_incident && found.listed.len() == self.limit {
+                    found.more = true;
+                    return Ok(found);
+                }
                 if assessment.severity() < self.severity {
                     continue;
                 }
@@ -272,3 +283,7 @@ fn row(assessment: &Assessment, others: usize, shown: Shown) -> Vec<Cell> {
     cells.push(Cell::new(&finding.finding_id));
     cells
 }
+
+#[cfg(test)]
+#[path = "findings_tests.rs"]
+mod tests;

@@ -41,7 +41,7 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     let (rules, policy) = rule_files::to_evaluate(&args.rules.rules, settings, &tables)?;
     let enricher = Enricher::new(settings, live, None).map_err(Failure::Usage)?;
     let (rules, assessor) = (Arc::new(rules), Assessor::new(policy, enricher.without_services()));
-    for remark in settings.policy_remarks(clock::now()) {
+    for remark in settings.policy_remarks(&tables.accounts, clock::now()) {
         tracing::warn!("{remark}");
     }
     let inputs = Inputs::find(&args.paths).await?;
