@@ -9,6 +9,7 @@ use dial_rules::severity::Severity;
 use serde::Serialize;
 
 use crate::failure::{Failure, Result};
+use crate::story;
 
 /// Where a command's results go.
 pub(crate) struct Output {
@@ -60,7 +61,7 @@ impl Output {
         self.line(&table.to_string())
     }
 
-    /// A finding as one line for people: `12:04:31  HIGH  …`.
+    /// A finding as one line for people: `12:04:31  HIGH  …`; of a correlated one also how many events it rests on.
     pub(crate) fn finding_line(&self, assessment: &Assessment) -> Result<()> {
         let Assessment { finding, context, .. } = assessment;
         let (subject, severity) = (&finding.subject, assessment.severity());
@@ -68,13 +69,19 @@ impl Output {
         let name = context.account.as_ref().and_then(|account| account.name.as_deref());
         let place = [name, subject.account_id.as_deref(), subject.region.as_deref()];
         let place: Vec<&str> = place.into_iter().flatten().collect();
+        let who = story::who(assessment);
+        // The account stands behind it anyhow.
+        let own = subject.account_id.as_ref().map(|account| format!(" ({account})"));
+        let who = who.as_deref().map(|who| own.and_then(|own| who.strip_suffix(&own)).unwrap_or(who));
+        let events = story::is_correlated(finding).then(|| format!(", {} events", finding.event_count_text()));
         self.line(&format!(
-            "{}  {}  {}  {} ({})",
+            "{}  {}  {}  {} ({}){}",
             clock(finding.first_seen),
             self.paint(&word, severity),
             plain(&subject.rule_title),
-            plain(subject.actor.as_deref().unwrap_or("somebody")),
+            plain(who.unwrap_or("somebody")),
             plain(&place.join(" ")),
+            events.unwrap_or_default(),
         ))
     }
 
