@@ -16,6 +16,8 @@ mod inputs;
 mod learner;
 mod link_pile;
 mod local;
+#[cfg(test)]
+mod luck;
 mod monitor;
 mod output;
 mod patient;
