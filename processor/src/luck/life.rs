@@ -52,8 +52,10 @@ struct World {
     rules: Arc<RuleSet>,
     stream: Arc<Dated>,
     leases: Arc<MemoryLeases>,
-    windows: Arc<dyn WindowStore>,
-    actors: Arc<dyn ActorStore>,
+    windows: Arc<FailingWindowStore>,
+    actors: Arc<FailingActorStore>,
+    /// What fails, before what is looked at in the end.
+    failing: Arc<FailingFindingStore>,
     findings: Arc<dyn FindingStore>,
     breach: Option<Breach>,
     ends: Mutex<[usize; 3]>,
@@ -73,23 +75,22 @@ pub(super) fn live(case: &Case, breach: Option<Breach>) -> Result<Lived, String>
 impl World {
     fn new(case: Case, breach: Option<Breach>) -> Arc<World> {
         let stream = MemoryStream::new(case.shards);
-        let rates = FailureRates {
-            before: case.failing as f64 / 1_000.0,
-            halfway: case.failing as f64 / 1_000.0,
-            after: case.failing as f64 / 1_000.0,
-        };
+        let rate = case.failing as f64 / 1_000.0;
+        let rates = FailureRates { before: rate, halfway: rate, after: rate };
         let windows = Arc::new(MemoryWindowStore::new(Retention::default()));
-        let findings: Arc<dyn FindingStore> = Arc::new(MemoryFindingStore::new());
+        let actors = Arc::new(MemoryActorStore::new());
+        let mut findings: Arc<dyn FindingStore> = Arc::new(MemoryFindingStore::new());
+        if let Some(breach) = breach {
+            findings = Arc::new(Broken::new(findings, breach));
+        }
         Arc::new(World {
             rules: Arc::new(spec::load(&case.specs)),
             stream: Arc::new(Dated { stream, arrivals: Mutex::default() }),
             leases: Arc::default(),
-            windows: Arc::new(FailingWindowStore::new(windows, rates, case.seed)),
-            actors: Arc::new(FailingActorStore::new(Arc::new(MemoryActorStore::new()), rates, case.seed + 1)),
-            findings: match breach {
-                Some(breach) => Arc::new(Broken::new(findings, breach)),
-                None => findings,
-            },
+            windows: Arc::new(FailingWindowStore::new(windows, rates, case.seed ^ 1)),
+            actors: Arc::new(FailingActorStore::new(actors, rates, case.seed ^ 2)),
+            failing: Arc::new(FailingFindingStore::new(findings.clone(), rates, case.seed ^ 3)),
+            findings,
             breach,
             ends: Mutex::default(),
             last: Mutex::default(),
@@ -127,7 +128,15 @@ impl World {
         let took = begun.elapsed();
         let findings = self.found().await;
         let ends = *self.ends.lock().unwrap();
-        Ok(Lived { findings, ends, injected: 0, reshards, took })
+        let injected = self.windows.injected() + self.actors.injected() + self.failing.injected();
+        // Nothing comes after what the checkpoints have passed.
+        if self.case.seed % 8 == 0 {
+            sleep(Duration::from_secs(30)).await;
+            if self.found().await != findings {
+                return Err("something changed after everything was behind the checkpoints".to_owned());
+            }
+        }
+        Ok(Lived { findings, ends, injected, reshards, took })
     }
 
     /// Works until there is no life left to end.
@@ -175,8 +184,8 @@ impl World {
     }
 
     fn worker(&self, name: &str, gate: &Arc<Gate>) -> Worker {
-        let mut windows = self.windows.clone();
-        let mut actors = self.actors.clone();
+        let mut windows: Arc<dyn WindowStore> = self.windows.clone();
+        let mut actors: Arc<dyn ActorStore> = self.actors.clone();
         if let Some(breach) = self.breach {
             windows = Arc::new(Broken::new(windows, breach));
             actors = Arc::new(Broken::new(actors, breach));
@@ -186,12 +195,12 @@ impl World {
             halfway: self.case.failing as f64 / 1_000.0,
             after: self.case.failing as f64 / 1_000.0,
         };
-        let findings = Arc::new(FailingFindingStore::new(self.findings.clone(), rates, self.case.seed + 2));
+        let findings: Arc<dyn FindingStore> = self.failing.clone();
         let detect = super::detect(
             self.rules.clone(),
             Arc::new(Gated { gate: gate.clone(), store: windows }),
             Arc::new(Gated { gate: gate.clone(), store: actors }),
-            Arc::new(Gated { gate: gate.clone(), store: findings as Arc<dyn FindingStore> }),
+            Arc::new(Gated { gate: gate.clone(), store: findings }),
         );
         let config = WorkerConfig { shard_sync_interval: Duration::from_secs(3), ..WorkerConfig::new(name) };
         let stream: Arc<dyn StreamClient> = self.stream.clone();

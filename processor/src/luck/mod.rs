@@ -17,6 +17,7 @@ mod life;
 mod naive;
 mod ports;
 mod spec;
+mod tally;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,6 +39,7 @@ use dial_sinks::windows::store::WindowStore;
 use life::{Lived, as_json, live};
 use naive::{Findings, Mistake, findings};
 use ports::Breach;
+use tally::Tally;
 use tokio::sync::mpsc;
 
 use crate::detector::{Counts, Detect};
@@ -47,6 +49,9 @@ use crate::learner::Learner;
 const SEEDS: u64 = 2_000;
 /// Within so many each mutation must be noticed.
 const MUTANT_SEEDS: u64 = 300;
+
+/// As the correlation of the windows that hold what was filed under a credential.
+const BY_CREDENTIAL: &str = "by credential";
 
 /// The detect role over these stores.
 fn detect(

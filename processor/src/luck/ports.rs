@@ -139,6 +139,8 @@ pub(super) enum Breach {
     AppendsLost,
     /// Ranges are read without the moments at their ends.
     RangesTooShort,
+    /// What was filed before more was known of its credential is not found again.
+    NothingRefiled,
     /// What teaches of credentials is lost.
     LinksLost,
     /// Of what was learned of a credential only the last counts.
@@ -150,10 +152,11 @@ pub(super) enum Breach {
 }
 
 impl Breach {
-    pub(super) const ALL: [Breach; 7] = [
+    pub(super) const ALL: [Breach; 8] = [
         Breach::ReadBeforeAppend,
         Breach::AppendsLost,
         Breach::RangesTooShort,
+        Breach::NothingRefiled,
         Breach::LinksLost,
         Breach::LastLinkOnly,
         Breach::FindingsReplaced,
@@ -199,6 +202,10 @@ impl WindowStore for Broken<dyn WindowStore> {
             });
         }
         let mut answer = self.store.read(&asked).await?;
+        if self.breach == Breach::NothingRefiled {
+            let by_credential = ranges.iter().map(|range| range.window.correlation == super::BY_CREDENTIAL);
+            answer.iter_mut().zip(by_credential).filter(|(_, is)| *is).for_each(|(items, _)| items.clear());
+        }
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap());
         for (range, items) in ranges.iter().zip(&mut answer) {
             let own = waiting.iter().filter(|addition| addition.window == range.window);
