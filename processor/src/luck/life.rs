@@ -190,11 +190,6 @@ impl World {
             windows = Arc::new(Broken::new(windows, breach));
             actors = Arc::new(Broken::new(actors, breach));
         }
-        let rates = FailureRates {
-            before: self.case.failing as f64 / 1_000.0,
-            halfway: self.case.failing as f64 / 1_000.0,
-            after: self.case.failing as f64 / 1_000.0,
-        };
         let findings: Arc<dyn FindingStore> = self.failing.clone();
         let detect = super::detect(
             self.rules.clone(),

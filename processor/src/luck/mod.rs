@@ -192,31 +192,14 @@ fn what_is_found_does_not_depend_on_luck() {
         return;
     }
     let cases = asked("LUCK_SEEDS").unwrap_or(SEEDS);
-    let total: Mutex<[u64; 8]> = Mutex::default();
-    let lives = |seed| {
-        let lived = check(seed, None)?;
-        let correlated = lived.findings.values().filter(|finding| finding["kind"] == "correlated").count() as u64;
-        let ends = lived.ends.map(|count| count as u64);
-        let more = [
-            lived.findings.len() as u64,
-            correlated,
-            ends[0],
-            ends[1],
-            ends[2],
-            lived.injected,
-            lived.reshards as u64,
-            lived.took.as_secs(),
-        ];
-        total.lock().unwrap().iter_mut().zip(more).for_each(|(total, more)| *total += more);
-        Ok(())
-    };
+    let tally: Mutex<Tally> = Mutex::default();
+    let lives = |seed| check(seed, None).map(|lived| tally.lock().unwrap().add(&lived));
     if let Some((seed, how)) = search(cases, lives) {
         panic!("seed {seed}: {how}\nTo see the case: LUCK_SEED={seed} cargo test -p dial luck -- --nocapture");
     }
-    let total = total.into_inner().unwrap();
-    println!(
-        "{cases} cases; findings, correlated, deaths in calls, deaths, stops, failures, reshards, seconds: {total:?}"
-    );
+    let tally = tally.into_inner().unwrap();
+    println!("{cases} cases: {tally:#?}");
+    tally.is_hard_enough(cases);
 }
 
 #[test]
