@@ -8,7 +8,7 @@ use dial_sinks::actors::memory::MemoryActorStore;
 use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::actors::{ActorError, ActorStore};
 
-use crate::learner::now;
+use crate::clock::now;
 use crate::scratch::Scratch;
 
 /// How many links are held in memory before they go into the file.

@@ -8,12 +8,14 @@ mod cli;
 mod clock;
 mod commands;
 mod context;
+mod correlator;
 mod demo;
 mod detector;
 mod enrich;
 mod failure;
+mod follow_ups;
+mod in_place;
 mod inputs;
-mod learner;
 mod link_pile;
 mod local;
 #[cfg(test)]

@@ -77,7 +77,12 @@ fn not_text(file: String, error: &FromUtf8Error) -> Problem {
 
 /// What the rules at these paths are called; `None` when they cannot be read.
 pub(crate) fn names(paths: &[PathBuf]) -> Option<RuleNames> {
-    read(paths).ok().map(|files| RuleNames::of(files.load().rules.rules()))
+    read(paths).ok().map(|files| names_in(&files.load().rules))
+}
+
+/// What rules and correlations are called.
+pub(crate) fn names_in(rules: &RuleSet) -> RuleNames {
+    RuleNames::of(rules.rules()).and(rules.correlations().iter())
 }
 
 /// The rules in force, and the policy over them: those of `named` if there are any, else those of the settings; without
@@ -107,7 +112,7 @@ fn governed(
 ) -> Result<(RuleSet, Policy)> {
     let (paths, own) = if named.is_empty() { (&settings.rules.paths[..], true) } else { (named, false) };
     let rules = load(paths)?;
-    let names = RuleNames::of(rules.rules());
+    let names = names_in(&rules);
     let policy = settings.policy(&if own { names } else { names.lenient() }).map_err(Failure::Usage)?;
     let rules = rules.without(policy.disabled());
     Ok((rules, policy))
@@ -140,16 +145,6 @@ pub(crate) fn load(paths: &[PathBuf], tables: &Tables) -> Result<RuleSet> {
             "no rules for `product: aws` in {} files: name a folder of Sigma rules, or leave --rules out for the built-in packs",
             files.count()
         )));
-    }
-    // Of the built-in ones the documentation says it: nobody has put work into them.
-    if !rules.correlations().is_empty() && !paths.is_empty() {
-        let count = rules.correlations().len();
-        let silent = rules.rules().iter().filter(|rule| !rules.correlations().makes_findings(&rule.id)).count();
-        tracing::warn!(
-            count,
-            silent,
-            "correlations are not evaluated here yet, and rules that only serve them find nothing"
-        );
     }
     if !foreign.is_empty() {
         tracing::warn!(count = foreign.len(), "rules for other products than AWS are left out");

@@ -9,6 +9,7 @@
 mod addresses;
 mod archive;
 mod aws_name;
+mod correlation;
 mod data;
 mod document;
 mod environment;
@@ -43,6 +44,7 @@ use crate::rule_files;
 
 pub(crate) use self::addresses::{AddressList, Addresses, Origin};
 pub(crate) use self::archive::Archive;
+pub(crate) use self::correlation::Correlation;
 pub(crate) use self::data::Data;
 pub(crate) use self::log::Log;
 pub(crate) use self::metrics::{Listen, Metrics};
@@ -66,6 +68,7 @@ pub(crate) struct Settings {
     pub(crate) archive: Archive,
     pub(crate) data: Data,
     pub(crate) rules: Rules,
+    pub(crate) correlation: Correlation,
     /// `[facts]`: what the organisation knows about itself and no event says.
     pub(crate) facts: FactTables,
     pub(crate) addresses: Addresses,
@@ -141,6 +144,7 @@ impl Settings {
             ("worker", self.worker.faults()),
             ("tables", self.tables.faults()),
             ("archive", self.archive.faults()),
+            ("correlation", self.correlation.faults()),
             ("facts", self.facts.faults()),
             ("addresses", self.addresses.faults()),
             ("organizations", self.organizations.faults()),

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use comfy_table::Cell;
-use dial_rules::policy::rule_names::RuleNames;
 use dial_rules::policy::{Policy, Written};
 use dial_rules::rule::Rule;
 use dial_rules::ruleset::Loaded;
@@ -46,7 +45,7 @@ fn read(paths: &[PathBuf], settings: &Settings) -> Result<Files> {
 
 fn list(files: &Files, args: &RuleList, settings: &Settings, output: &Output) -> Result<Outcome> {
     let Loaded { rules, problems, .. } = files.load();
-    let names = RuleNames::of(rules.rules());
+    let names = rule_files::names_in(&rules);
     let own = args.paths.paths.is_empty() && problems.is_empty();
     let policy = settings.policy(&if own { names } else { names.lenient() }).map_err(Failure::Usage)?;
     let chosen = || rules.rules().iter().filter(|rule| is_listed(rule, args));
@@ -85,9 +84,6 @@ fn list(files: &Files, args: &RuleList, settings: &Settings, output: &Output) ->
             false => output.table(&titles, rows)?,
         }
         correlations::table(correlated(), output)?;
-    }
-    if correlated().next().is_some() {
-        note("correlations are checked and tested; `dial scan` and `dial run` do not evaluate them yet");
     }
     for problem in &problems {
         note(&format!("error: {problem}"));
