@@ -10,7 +10,7 @@ use super::naive::Arrived;
 use super::spec::Spec;
 
 /// How late an event may be, in seconds: the default of the settings.
-const ALLOWED: i64 = 24 * 3600;
+pub(super) const ALLOWED: i64 = 24 * 3600;
 
 /// A record of the stream: one event, or several.
 #[derive(Debug, Clone)]

@@ -97,6 +97,11 @@ impl Happening {
             return Happening::burst(dice);
         }
         let mut events: Vec<Happening> = (0..dice.between(2, 12)).map(|id| Happening::random(id, dice)).collect();
+        for at in 1..events.len() {
+            if dice.chance(30) {
+                events[at].time = events[at - 1].time;
+            }
+        }
         for id in 100..100 + dice.below(3) {
             let at = dice.below(events.len());
             if dice.chance(40) {

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use case::Case;
+use case::{ALLOWED, Case};
 use dial_rules::correlation::Windows;
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::finding::Finding;
@@ -42,8 +42,9 @@ use ports::Breach;
 use tally::Tally;
 use tokio::sync::mpsc;
 
+use crate::correlator::{Correlator, Ports};
 use crate::detector::{Counts, Detect};
-use crate::learner::Learner;
+use crate::follow_ups::Follower;
 
 /// How many cases are lived, unless `LUCK_SEEDS` says otherwise.
 const SEEDS: u64 = 2_000;
@@ -56,18 +57,16 @@ const BY_CREDENTIAL: &str = "by credential";
 /// The detect role over these stores.
 fn detect(
     rules: Arc<RuleSet>,
-    _windows: Arc<dyn WindowStore>,
+    windows: Arc<dyn WindowStore>,
     actors: Arc<dyn ActorStore>,
     findings: Arc<dyn FindingStore>,
 ) -> Detect {
-    Detect {
-        tables: tokio::sync::watch::channel(Arc::default()).1,
-        rules,
-        findings,
-        learner: Learner::new(actors),
-        counts: Arc::new(Counts::default()),
-        news: mpsc::unbounded_channel().0,
-    }
+    let counts = Arc::new(Counts::default());
+    let news = mpsc::unbounded_channel().0;
+    let ports = Ports { windows, actors, findings: findings.clone(), news: news.clone() };
+    let follower = Follower::new(Correlator::new(rules.clone(), ports, counts.correlation.clone()));
+    let tables = tokio::sync::watch::channel(Arc::default()).1;
+    Detect { tables, rules, findings, follower, allowed_lateness: ALLOWED * 1_000, counts, news }
 }
 
 fn asked(variable: &str) -> Option<u64> {
@@ -125,7 +124,9 @@ fn at_once(case: &Case) -> Findings {
     let mut found: Vec<Finding> = Vec::new();
     let mut filed = Vec::new();
     for (event, late) in &events {
-        found.extend(crate::pipeline::detect(&rules, &tables, event));
+        let single = rules.evaluate_with(event, &tables).into_iter();
+        let single = single.filter(|found| rules.correlations().makes_findings(&found.rule.id));
+        found.extend(single.map(|found| Finding::single(&found)));
         let everybody = lineage::resolve(lineage::origin(event), |id| known.get(id).cloned()).lineage;
         for matched in rules.evaluate_with(event, &tables).into_iter().filter(|_| !late) {
             filed.extend(rules.correlations().file(&matched, &tables, &everybody).filed);
