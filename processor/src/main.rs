@@ -18,6 +18,8 @@ mod in_place;
 mod inputs;
 mod link_pile;
 mod local;
+#[cfg(test)]
+mod luck;
 mod monitor;
 mod output;
 mod patient;
