@@ -7,29 +7,31 @@ use std::ops::RangeInclusive;
 
 use crate::tables::is_account_id;
 
-/// Length of access key ids and unique ids, in bytes. AWS makes them of 16 at least; shorter ones stand in documentation and in
-/// drills, and do no harm.
-const ID_LENGTH: RangeInclusive<usize> = 5..=128;
+/// Length of access key ids and unique ids, in bytes.
+const ID_LENGTH: RangeInclusive<usize> = 16..=128;
+/// The same of temporary ones, which drills and documentation shorten. Long-lived ones in events always come with their user, so
+/// a placeholder that many events share is not worth believing.
+const TEMPORARY_LENGTH: RangeInclusive<usize> = 5..=128;
 /// Longest name of a person, in bytes; the longest ARN of a user has some 630.
 const LONGEST: usize = 1024;
 
 /// Whether it can be an access key id: a long-lived one (`AKIA…`) or a temporary one (`ASIA…`).
 pub(super) fn is_access_key_id(text: &str) -> bool {
-    is_id(text, "AKIA") || is_temporary(text)
+    is_id(text, "AKIA", ID_LENGTH) || is_temporary(text)
 }
 
 /// Whether it can be the id of a temporary access key. Only these come from another credential.
 pub(super) fn is_temporary(text: &str) -> bool {
-    is_id(text, "ASIA")
+    is_id(text, "ASIA", TEMPORARY_LENGTH)
 }
 
 /// Whether it can be the unique id of an IAM user.
 pub(super) fn is_user_id(text: &str) -> bool {
-    is_id(text, "AIDA")
+    is_id(text, "AIDA", ID_LENGTH)
 }
 
-fn is_id(text: &str, prefix: &str) -> bool {
-    ID_LENGTH.contains(&text.len()) && text.starts_with(prefix) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+fn is_id(text: &str, prefix: &str, length: RangeInclusive<usize>) -> bool {
+    length.contains(&text.len()) && text.starts_with(prefix) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Whether it can be somebody's name: not empty, not endless, without control characters.
