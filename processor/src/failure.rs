@@ -5,6 +5,9 @@ use std::process::ExitCode;
 
 use dial_sinks::actors::ActorError;
 use dial_sinks::store::StoreError;
+use dial_sinks::windows::store::WindowError;
+
+use crate::correlator::CorrelateError;
 
 /// Exit codes, the same for every command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +64,18 @@ impl From<ActorError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
+        Failure::Outside(error.to_string())
+    }
+}
+
+impl From<WindowError> for Failure {
+    fn from(error: WindowError) -> Failure {
+        Failure::Outside(error.to_string())
+    }
+}
+
+impl From<CorrelateError> for Failure {
+    fn from(error: CorrelateError) -> Failure {
         Failure::Outside(error.to_string())
     }
 }

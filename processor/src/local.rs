@@ -14,14 +14,13 @@ use dial_analytics::position::Position;
 use dial_analytics::shard::Shard;
 use dial_analytics::store::ObjectStore;
 use dial_rules::decode::{Decoded, Decoder};
+use dial_rules::event::Millis;
 use dial_rules::finding::Finding;
-use dial_rules::lineage;
 use dial_rules::ruleset::RuleSet;
 use dial_rules::tables::Tables;
-use dial_sinks::actors::ActorStore;
-use dial_sinks::actors::remembering::RememberingActorStore;
 use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::sqlite::SqliteFindingStore;
+use dial_sinks::windows::sqlite::SqliteWindowStore;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -30,10 +29,11 @@ use crate::assess::Assessor;
 use crate::cli::{self, Role};
 use crate::clock::now;
 use crate::commands::run::{show, wants};
+use crate::correlator::{Correlator, Ports};
 use crate::detector::{Counts, record};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note};
-use crate::pipeline::detect;
+use crate::pipeline::{Detected, Detection};
 use crate::settings::Settings;
 use crate::stores;
 use crate::watched::{Watched, look};
@@ -56,11 +56,15 @@ pub(crate) async fn run(
     let (news, arriving) = mpsc::unbounded_channel();
     let counts = Arc::new(Counts::default());
     let actors = Arc::new(SqliteActorStore::open(settings.data.actors_file()).await?);
+    let findings = Arc::new(SqliteFindingStore::open(settings.data.findings_file()).await?);
+    let windows = SqliteWindowStore::open(settings.data.windows_file(), settings.correlation.retention()).await?;
+    let ports =
+        Ports { windows: Arc::new(windows), actors: actors.clone(), findings: findings.clone(), news: news.clone() };
     let line = Line {
+        correlator: Correlator::new(rules.clone(), ports, counts.correlation.clone()),
         rules,
         tables: assessor.enricher().live().watch(),
-        findings: SqliteFindingStore::open(settings.data.findings_file()).await?,
-        actors: RememberingActorStore::new(actors.clone()),
+        findings,
         memory: stores::archive_folder(&settings.data.folder)?,
         objects: match wants(args, Role::Archive) {
             true => Some(stores::archive(settings).await?),
@@ -89,8 +93,8 @@ pub(crate) async fn run(
 struct Line {
     rules: Arc<RuleSet>,
     tables: watch::Receiver<Arc<Tables>>,
-    findings: SqliteFindingStore,
-    actors: RememberingActorStore,
+    findings: Arc<SqliteFindingStore>,
+    correlator: Correlator,
     /// The data folder's, where processed files are remembered.
     memory: Arc<dyn ObjectStore>,
     /// Of the archive; `None` when this worker does not archive.
@@ -138,27 +142,27 @@ impl Line {
 
     async fn settle(&self, chunk: Vec<Decoded>, name: &str) -> Result<()> {
         let tables = self.tables.borrow().clone();
-        let (mut found, mut links) = (Vec::new(), Vec::new());
+        // What is read from files and standard input is never late.
+        let detection = Detection { rules: &self.rules, tables: &tables, allowed_lateness: Millis::MAX };
+        let mut detected = Detected::default();
         for item in &chunk {
             match item {
-                Decoded::Event(event) => {
-                    self.counts.events.fetch_add(1, Ordering::Relaxed);
-                    if self.detects {
-                        found.extend(detect(&self.rules, &tables, event));
-                        links.extend(lineage::links(event));
-                    }
-                }
+                Decoded::Event(event) if self.detects => detection.event(event, None, &mut detected),
+                Decoded::Event(_) => detected.events += 1,
                 Decoded::DeadLetter(letter) => {
                     self.counts.dead_letters.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(input = name, byte = letter.fault, reason = letter.reason, "dead letter");
                 }
             }
         }
+        let Detected { events, findings, follow_up, uncorrelated, .. } = detected;
         self.counts.records.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-        self.counts.links.fetch_add(links.len() as u64, Ordering::Relaxed);
-        self.actors.learn(links, now()).await?;
-        let outcome = record(&self.findings, found, &self.news).await?;
+        self.counts.events.fetch_add(events, Ordering::Relaxed);
+        self.counts.links.fetch_add(follow_up.links.len() as u64, Ordering::Relaxed);
+        uncorrelated.count(follow_up.filed.len(), &self.counts.correlation);
+        let outcome = record(self.findings.as_ref(), findings, &self.news).await?;
         self.counts.new_findings.fetch_add(outcome.new.len() as u64, Ordering::Relaxed);
+        self.correlator.follow(&follow_up, now()).await?;
         match &self.objects {
             Some(objects) => self.archive(chunk, objects.as_ref()).await,
             None => Ok(()),

@@ -1,40 +1,94 @@
-//! The straight line's pure part: an event goes in, findings come out.
+//! The straight line's pure part: an event goes in, findings come out, and what is to be followed up.
+
+use std::sync::atomic::Ordering;
 
 use dial_rules::dead_letter::DeadLetter;
 use dial_rules::decode::{Decoded, Decoder};
-use dial_rules::event::Event;
+use dial_rules::event::{Event, Millis};
 use dial_rules::finding::Finding;
-use dial_rules::lineage::{self, Link};
+use dial_rules::lineage;
 use dial_rules::ruleset::{Match, RuleSet};
 use dial_rules::tables::Tables;
+
+use crate::correlator::{FollowUp, Meter};
+
+/// Rules, and what their conditions ask, as a batch sees them.
+#[derive(Clone, Copy)]
+pub(crate) struct Detection<'r> {
+    pub(crate) rules: &'r RuleSet,
+    pub(crate) tables: &'r Tables,
+    /// How long after its event a record may arrive for the event to be correlated.
+    pub(crate) allowed_lateness: Millis,
+}
 
 /// What a record, or a batch of them, came to.
 #[derive(Debug, Default)]
 pub(crate) struct Detected {
     pub(crate) events: u64,
     pub(crate) findings: Vec<Finding>,
-    /// What it teaches of who is behind credentials.
-    pub(crate) links: Vec<Link>,
+    pub(crate) follow_up: FollowUp,
+    pub(crate) uncorrelated: Uncorrelated,
     pub(crate) dead_letters: Vec<DeadLetter>,
 }
 
-/// The findings of one event, by these tables. Rules that are only parts of correlations make none.
-pub(crate) fn detect(rules: &RuleSet, tables: &Tables, event: &Event) -> impl Iterator<Item = Finding> {
-    let own = |found: &Match<'_>| rules.correlations().makes_findings(&found.rule.id);
-    rules.evaluate_with(event, tables).into_iter().filter(own).map(|found| Finding::single(&found))
+/// Matches that correlations do not see.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Uncorrelated {
+    /// Their event lacks a field to group by, or to count values of; counted for each correlation.
+    pub(crate) missing: u64,
+    /// Groups beyond those that one match is put in.
+    pub(crate) left_out: u64,
+    /// Their event came too late.
+    pub(crate) late: u64,
 }
 
-impl Detected {
+impl Uncorrelated {
+    /// Adds to what was counted.
+    pub(crate) fn count(&self, filed: usize, meter: &Meter) {
+        let Uncorrelated { missing, left_out, late } = *self;
+        for (count, more) in
+            [(&meter.missing, missing), (&meter.left_out, left_out), (&meter.late, late), (&meter.filed, filed as u64)]
+        {
+            count.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Detection<'_> {
+    /// Evaluates the rules on an event. `arrival` is its record's, if it came by a stream. Rules that are only parts of
+    /// correlations make no findings.
+    pub(crate) fn event(&self, event: &Event, arrival: Option<Millis>, detected: &mut Detected) {
+        detected.events += 1;
+        for found in self.rules.evaluate_with(event, self.tables) {
+            if self.rules.correlations().makes_findings(&found.rule.id) {
+                detected.findings.push(Finding::single(&found));
+            }
+            self.file(&found, arrival, detected);
+        }
+        detected.follow_up.links.extend(lineage::links(event));
+    }
+
+    fn file(&self, found: &Match<'_>, arrival: Option<Millis>, detected: &mut Detected) {
+        let correlations = self.rules.correlations();
+        if correlations.listing(&found.rule.id).next().is_none() {
+            return;
+        }
+        if arrival.is_some_and(|arrival| arrival.saturating_sub(found.event.time()) > self.allowed_lateness) {
+            detected.uncorrelated.late += 1;
+            return;
+        }
+        let filing = correlations.file(found, self.tables, &lineage::origin(found.event));
+        detected.uncorrelated.missing += filing.missing;
+        detected.uncorrelated.left_out += filing.left_out;
+        detected.follow_up.filed.extend(filing.filed);
+    }
+
     /// Decodes one record's bytes and adds what is in it.
-    pub(crate) fn add(&mut self, rules: &RuleSet, tables: &Tables, data: &[u8]) {
+    pub(crate) fn record(&self, data: &[u8], arrival: Millis, detected: &mut Detected) {
         for decoded in Decoder::record(data) {
             match decoded {
-                Decoded::Event(event) => {
-                    self.events += 1;
-                    self.findings.extend(detect(rules, tables, &event));
-                    self.links.extend(lineage::links(&event));
-                }
-                Decoded::DeadLetter(letter) => self.dead_letters.push(letter),
+                Decoded::Event(event) => self.event(&event, Some(arrival), detected),
+                Decoded::DeadLetter(letter) => detected.dead_letters.push(letter),
             }
         }
     }

@@ -77,7 +77,12 @@ fn not_text(file: String, error: &FromUtf8Error) -> Problem {
 
 /// What the rules at these paths are called; `None` when they cannot be read.
 pub(crate) fn names(paths: &[PathBuf]) -> Option<RuleNames> {
-    read(paths).ok().map(|files| RuleNames::of(files.load().rules.rules()))
+    read(paths).ok().map(|files| names_in(&files.load().rules))
+}
+
+/// What rules and correlations are called.
+pub(crate) fn names_in(rules: &RuleSet) -> RuleNames {
+    RuleNames::of(rules.rules()).and(rules.correlations().iter())
 }
 
 /// The rules in force, and the policy over them: those of `named` if there are any, else those of the settings; without
@@ -96,7 +101,7 @@ pub(crate) fn in_force(named: &[PathBuf], settings: &Settings) -> Result<(RuleSe
 pub(crate) fn to_evaluate(named: &[PathBuf], settings: &Settings, tables: &Tables) -> Result<(RuleSet, Policy)> {
     governed(named, settings, |paths| {
         let rules = load(paths, tables)?;
-        answerable(&rules).map(|()| rules)
+        answerable(&rules, settings).map(|()| rules)
     })
 }
 
@@ -107,7 +112,7 @@ fn governed(
 ) -> Result<(RuleSet, Policy)> {
     let (paths, own) = if named.is_empty() { (&settings.rules.paths[..], true) } else { (named, false) };
     let rules = load(paths)?;
-    let names = RuleNames::of(rules.rules());
+    let names = names_in(&rules);
     let policy = settings.policy(&if own { names } else { names.lenient() }).map_err(Failure::Usage)?;
     let rules = rules.without(policy.disabled());
     Ok((rules, policy))
@@ -141,16 +146,6 @@ pub(crate) fn load(paths: &[PathBuf], tables: &Tables) -> Result<RuleSet> {
             files.count()
         )));
     }
-    // Of the built-in ones the documentation says it: nobody has put work into them.
-    if !rules.correlations().is_empty() && !paths.is_empty() {
-        let count = rules.correlations().len();
-        let silent = rules.rules().iter().filter(|rule| !rules.correlations().makes_findings(&rule.id)).count();
-        tracing::warn!(
-            count,
-            silent,
-            "correlations are not evaluated here yet, and rules that only serve them find nothing"
-        );
-    }
     if !foreign.is_empty() {
         tracing::warn!(count = foreign.len(), "rules for other products than AWS are left out");
     }
@@ -161,15 +156,17 @@ pub(crate) fn load(paths: &[PathBuf], tables: &Tables) -> Result<RuleSet> {
 ///
 /// # Errors
 /// Every rule that asks for more, with the setting that is to be written.
-pub(crate) fn answerable(rules: &RuleSet) -> Result<()> {
+pub(crate) fn answerable(rules: &RuleSet, settings: &Settings) -> Result<()> {
     let problems: Vec<String> = rules.unanswerable().iter().map(ToString::to_string).collect();
     if !problems.is_empty() {
         return Err(Failure::Usage(format!("rules cannot be evaluated:\n  {}", problems.join("\n  "))));
     }
-    match rules.tables().unanswerable().first() {
-        Some((table, fault)) => Err(Failure::Usage(format!("facts.{table}: {fault}"))),
-        None => Ok(()),
-    }
+    let tell = |(table, fault): (&str, String)| {
+        let path = format!("facts.{table}");
+        format!("{}: `{path}`: {fault}", settings.place(&path))
+    };
+    let faults: Vec<String> = rules.tables().unanswerable().into_iter().map(tell).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Failure::Usage(faults.join("\n  "))) }
 }
 
 fn collect(path: &Path, named: bool, found: &mut Vec<PathBuf>) -> Result<()> {

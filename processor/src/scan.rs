@@ -4,17 +4,20 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use dial_rules::correlation::Filed;
 use dial_rules::dead_letter::DeadLetter;
 use dial_rules::decode::{Decoded, Decoder};
+use dial_rules::event::{Event, Millis};
 use dial_rules::finding::Finding;
-use dial_rules::lineage::{self, Link};
+use dial_rules::lineage::Link;
 use dial_rules::ruleset::RuleSet;
 use dial_rules::tables::Tables;
 use tokio::sync::mpsc;
 
+use crate::correlator::FollowUp;
 use crate::inputs::Input;
 use crate::patient::StopFlag;
-use crate::pipeline::detect;
+use crate::pipeline::{Detected, Detection};
 
 /// How many findings travel together from a reading thread to whoever collects them.
 const BATCH: usize = 256;
@@ -26,6 +29,8 @@ pub(crate) enum Report {
     Findings(Vec<Finding>),
     /// What events teach of who is behind credentials.
     Links(Vec<Link>),
+    /// Matches on their way to windows, as far as their events say themselves who acts.
+    Filed(Vec<Filed>),
     /// Bytes of an input that are no event.
     DeadLetter { input: String, letter: DeadLetter },
     /// An input that could not be opened.
@@ -65,8 +70,7 @@ impl Scan {
                 tables: tables.clone(),
                 sender: sender.clone(),
                 progress: progress.clone(),
-                held: Vec::new(),
-                links: Vec::new(),
+                held: Detected::default(),
             };
             let (inputs, next) = (inputs.clone(), next.clone());
             tokio::task::spawn_blocking(move || reader.run(&inputs, &next));
@@ -82,8 +86,7 @@ struct Reader {
     tables: Arc<Tables>,
     sender: mpsc::Sender<Report>,
     progress: Arc<Progress>,
-    held: Vec<Finding>,
-    links: Vec<Link>,
+    held: Detected,
 }
 
 /// Whoever collects the reports is gone, or wants no more.
@@ -114,14 +117,12 @@ impl Reader {
             match decoded {
                 Decoded::Event(event) => {
                     self.progress.events.fetch_add(1, Ordering::Relaxed);
-                    let before = self.held.len();
-                    self.held.extend(detect(&self.rules, &self.tables, &event));
-                    let found = (self.held.len() - before) as u64;
+                    let found = self.detect(&event);
                     if found > 0 {
                         self.progress.matches.fetch_add(found, Ordering::Relaxed);
                     }
-                    self.links.extend(lineage::links(&event));
-                    if self.held.len() >= BATCH || self.links.len() >= BATCH {
+                    let held = &self.held;
+                    if held.findings.len().max(held.follow_up.len()) >= BATCH {
                         self.flush()?;
                     }
                 }
@@ -133,20 +134,29 @@ impl Reader {
         if self.stopped() { self.flush().and(Err(Stopped)) } else { Ok(()) }
     }
 
+    /// How many findings the event makes.
+    fn detect(&mut self, event: &Event) -> u64 {
+        // What is read from files is never late.
+        let detection = Detection { rules: &self.rules, tables: &self.tables, allowed_lateness: Millis::MAX };
+        let before = self.held.findings.len();
+        detection.event(event, None, &mut self.held);
+        (self.held.findings.len() - before) as u64
+    }
+
     fn stopped(&self) -> bool {
         self.progress.stop.load(Ordering::Relaxed)
     }
 
     fn flush(&mut self) -> Result<(), Stopped> {
-        if !self.links.is_empty() {
-            let links = std::mem::take(&mut self.links);
+        let Detected { findings, follow_up, .. } = std::mem::take(&mut self.held);
+        let FollowUp { links, filed } = follow_up;
+        if !links.is_empty() {
             self.send(Report::Links(links))?;
         }
-        if self.held.is_empty() {
-            return Ok(());
+        if !filed.is_empty() {
+            self.send(Report::Filed(filed))?;
         }
-        let findings = std::mem::take(&mut self.held);
-        self.send(Report::Findings(findings))
+        if findings.is_empty() { Ok(()) } else { self.send(Report::Findings(findings)) }
     }
 
     fn send(&self, report: Report) -> Result<(), Stopped> {

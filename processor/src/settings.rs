@@ -9,6 +9,7 @@
 mod addresses;
 mod archive;
 mod aws_name;
+mod correlation;
 mod data;
 mod document;
 mod environment;
@@ -43,6 +44,7 @@ use crate::rule_files;
 
 pub(crate) use self::addresses::{AddressList, Addresses, Origin};
 pub(crate) use self::archive::Archive;
+pub(crate) use self::correlation::Correlation;
 pub(crate) use self::data::Data;
 pub(crate) use self::log::Log;
 pub(crate) use self::metrics::{Listen, Metrics};
@@ -66,6 +68,7 @@ pub(crate) struct Settings {
     pub(crate) archive: Archive,
     pub(crate) data: Data,
     pub(crate) rules: Rules,
+    pub(crate) correlation: Correlation,
     /// `[facts]`: what the organisation knows about itself and no event says.
     pub(crate) facts: FactTables,
     pub(crate) addresses: Addresses,
@@ -124,9 +127,12 @@ impl Settings {
         Policy::new(&self.policy, rules).map_err(within)
     }
 
-    /// What is no mistake in the policy and yet to be looked at, by the accounts in force, a line each with its place.
-    pub(crate) fn policy_remarks(&self, accounts: &Accounts, now: Millis) -> Vec<String> {
-        let remarks = self.policy.remarks(accounts, now).into_iter().map(|remark| remark.within("policy"));
+    /// What is no mistake in policy and facts and yet to be looked at, given the accounts in force: a line each with its
+    /// place.
+    pub(crate) fn remarks(&self, accounts: &Accounts, now: Millis) -> Vec<String> {
+        let policy = self.policy.remarks(accounts, now).into_iter().map(|remark| remark.within("policy"));
+        let facts = self.facts.remarks(accounts).into_iter().map(|remark| remark.within("facts"));
+        let remarks = policy.chain(facts);
         let tell = |remark: Fault| match &self.origin {
             Some(origin) => origin.tell(vec![remark]),
             None => remark.message,
@@ -141,6 +147,7 @@ impl Settings {
             ("worker", self.worker.faults()),
             ("tables", self.tables.faults()),
             ("archive", self.archive.faults()),
+            ("correlation", self.correlation.faults()),
             ("facts", self.facts.faults()),
             ("addresses", self.addresses.faults()),
             ("organizations", self.organizations.faults()),

@@ -275,6 +275,9 @@ fn unknown_rules_are_told_where_the_policy_is_about_the_rules_in_force() {
     for arguments in ["config check", "scan a.json", "rules list", "findings list", "rules staged", "run"] {
         folder.run(arguments).expect(2, &["dial.toml: line 4: ", "did you mean \"MFA device removed\"?"]);
     }
+    // The list is where the right names are: it is shown in spite of the mistake.
+    let listed = folder.run("rules list").expect(2, &["did you mean"]).json();
+    assert!(listed.iter().any(|rule| rule["title"] == MFA));
     // Other rules may be tried under the same policy.
     let rule = "title: t\nid: 7b7e6c39-6c6d-4d37-a2b1-0a5f4b8b3c03\nlogsource: {product: aws}\ndetection: {a: {eventName: x}, condition: a}\n";
     folder.write("rules/a.yml", rule);

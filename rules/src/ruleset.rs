@@ -92,9 +92,11 @@ impl RuleSet {
         loading.finish()
     }
 
-    /// The same rules without those with these ids, which [`RuleSet::disabled`] keeps.
+    /// The same rules and correlations without those with these ids; [`RuleSet::disabled`] keeps the rules. A correlation
+    /// over a rule that is not evaluated sees no matches of it.
     #[must_use]
-    pub fn without(self, ids: &BTreeSet<String>) -> RuleSet {
+    pub fn without(mut self, ids: &BTreeSet<String>) -> RuleSet {
+        self.correlations = self.correlations.without(ids);
         if self.rules.iter().all(|rule| !ids.contains(&rule.id)) {
             return self;
         }

@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 
 use dial_ingest::memory::{MemoryLeases, MemoryStream};
 use dial_ingest::{InitialPosition, PollPace, PrefetchBudget, Read, StreamClient};
+use dial_rules::event::Millis;
 use dial_rules::finding::Finding;
 use dial_rules::policy::Policy;
 use dial_rules::severity::Severity;
 use dial_rules::tables::Tables;
 use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::sqlite::SqliteFindingStore;
+use dial_sinks::windows::retention::Retention;
+use dial_sinks::windows::sqlite::SqliteWindowStore;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -21,11 +24,12 @@ use tokio_util::sync::CancellationToken;
 use crate::archiver::Archive;
 use crate::assess::Assessor;
 use crate::cli;
+use crate::correlator::{Correlator, Ports};
 use crate::demo::{ACCOUNTS, SimulatedEvent, day, quiet};
 use crate::detector::{Counts, Detect};
 use crate::enrich::enricher::Enricher;
 use crate::failure::{Failure, Outcome, Result};
-use crate::learner::Learner;
+use crate::follow_ups::Follower;
 use crate::output::{Output, note, thousands};
 use crate::roles::{self, Crew, Role, Shift};
 use crate::{rule_files, settings, stores};
@@ -57,17 +61,23 @@ pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
     prepare(&args.data)?;
     let findings = Arc::new(SqliteFindingStore::open(args.data.join("findings.db")).await?);
     let actors = Arc::new(SqliteActorStore::open(args.data.join("actors.db")).await?);
-    let learner = Learner::new(actors.clone());
+    let windows = SqliteWindowStore::open(args.data.join("windows.db"), Retention::default()).await?;
     let events = day(args.seed, START);
     introduce(&args, &events, rules.rules().len(), output)?;
 
     let stream = Arc::new(MemoryStream::new(SHARDS).without_limits());
     let (news, arriving) = mpsc::unbounded_channel();
     let counts = Arc::new(Counts::default());
+    let windows = Arc::new(windows);
+    let ports = Ports { windows, actors: actors.clone(), findings: findings.clone(), news: news.clone() };
+    let follower = Follower::new(Correlator::new(rules.clone(), ports, counts.correlation.clone()));
     let enricher = Enricher::of_tables(rules.tables().clone()).with_actors(actors);
     let assessor = Assessor::new(Policy::default(), enricher);
     let tables = assessor.enricher().live().watch();
-    let detect = Detect { rules, tables: tables.clone(), findings, learner, counts: counts.clone(), news };
+    // The day that is played is long over.
+    let allowed_lateness = Millis::MAX;
+    let detect =
+        Detect { rules, tables: tables.clone(), findings, follower, allowed_lateness, counts: counts.clone(), news };
     let archive = Archive::new(stores::archive_folder(&args.data)?, &settings::Archive::default(), tables);
     let archived = archive.records();
     let leases = || Arc::new(MemoryLeases::default());

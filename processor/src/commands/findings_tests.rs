@@ -14,7 +14,6 @@ use serde_json::json;
 
 use super::*;
 use crate::enrich::enricher::Enricher;
-use crate::pipeline::detect;
 
 const RULE: &str = "
 title: A user is made
@@ -56,7 +55,8 @@ async fn store(seconds: impl Iterator<Item = (usize, &'static str)>) -> Counting
             "recipientAccountId": account, "userIdentity": { "type": "Root" } });
         let decoded: Vec<Decoded> = Decoder::record(record.to_string().as_bytes()).collect();
         let [Decoded::Event(event)] = &decoded[..] else { panic!("{decoded:?}") };
-        detect(&rules, &Tables::default(), event).collect::<Vec<_>>()
+        let found = rules.evaluate(event);
+        found.iter().map(Finding::single).collect::<Vec<_>>()
     };
     let store = Counting::default();
     store.record(seconds.flat_map(found).collect()).await.unwrap();

@@ -10,6 +10,7 @@ use dial_rules::finding::Finding;
 use dial_rules::ruleset::RuleSet;
 use dial_sinks::actors::dynamodb::{self as actors, DynamoActorStore};
 use dial_sinks::dynamodb::{DynamoFindingStore, create_table};
+use dial_sinks::windows::dynamodb::{self as windows, DynamoWindowStore};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -18,10 +19,11 @@ use crate::archiver::Archive;
 use crate::assess::Assessor;
 use crate::aws;
 use crate::cli::{Role as RoleName, Run};
+use crate::correlator::{Correlator, Ports};
 use crate::detector::{Counts, Detect};
 use crate::enrich::enricher::Enricher;
 use crate::failure::{Failure, Outcome, Result};
-use crate::learner::Learner;
+use crate::follow_ups::Follower;
 use crate::local;
 use crate::monitor::{Listener, Monitor};
 use crate::output::Output;
@@ -37,7 +39,7 @@ pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Resu
     let live = context::tables(settings).await?;
     let (rules, policy) = rule_files::to_evaluate(&args.rules.rules, settings, &live.now())?;
     let rules = Arc::new(rules);
-    for remark in settings.policy_remarks(&live.now().accounts, clock::now()) {
+    for remark in settings.remarks(&live.now().accounts, clock::now()) {
         tracing::warn!("{remark}");
     }
     let shutdown = CancellationToken::new();
@@ -99,9 +101,14 @@ async fn follow_stream(
         let tables = assessor.enricher().live().watch();
         actors::create_table(&dynamodb, &settings.tables.actors()).await?;
         let actors = Arc::new(DynamoActorStore::new(dynamodb.clone(), settings.tables.actors()));
-        let learner = Learner::new(actors.clone());
-        assessor = assessor.with_actors(actors);
-        let detect = Detect { rules, tables, findings, learner, counts: counts.clone(), news };
+        windows::create_table(&dynamodb, &settings.tables.windows()).await?;
+        let (retention, windows) = (settings.correlation.retention(), settings.tables.windows());
+        let windows = Arc::new(DynamoWindowStore::new(dynamodb.clone(), windows, retention));
+        assessor = assessor.with_actors(actors.clone());
+        let ports = Ports { windows, actors, findings: findings.clone(), news: news.clone() };
+        let follower = Follower::new(Correlator::new(rules.clone(), ports, counts.correlation.clone()));
+        let allowed_lateness = settings.correlation.allowed_lateness();
+        let detect = Detect { rules, tables, findings, follower, allowed_lateness, counts: counts.clone(), news };
         running.push(Role {
             name: "detect",
             leases: lease_table("detect"),

@@ -11,15 +11,18 @@ use dial_rules::dead_letter::DeadLetter;
 use dial_rules::finding::Finding;
 use dial_rules::policy::Status;
 use dial_rules::severity::Severity;
+use dial_sinks::actors::ActorStore;
 use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::sqlite::SqliteFindingStore;
 use dial_sinks::store::FindingStore;
+use dial_sinks::windows::sqlite::SqliteWindowStore;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::assess::Assessor;
 use crate::cli;
 use crate::commands::finding::told;
+use crate::correlator::Sweep;
 use crate::enrich::enricher::Enricher;
 use crate::failure::{Failure, Outcome, Result};
 use crate::inputs::Inputs;
@@ -39,16 +42,15 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     let live = context::tables(settings).await?;
     let tables = live.now();
     let (rules, policy) = rule_files::to_evaluate(&args.rules.rules, settings, &tables)?;
-    let enricher = Enricher::new(settings, live, None).map_err(Failure::Usage)?;
-    let (rules, assessor) = (Arc::new(rules), Assessor::new(policy, enricher.without_services()));
-    for remark in settings.policy_remarks(&tables.accounts, clock::now()) {
+    let (rules, assessor) = (Arc::new(rules), Assessor::new(policy, Enricher::without_services(live, None)));
+    for remark in settings.remarks(&tables.accounts, clock::now()) {
         tracing::warn!("{remark}");
     }
     let inputs = Inputs::find(&args.paths).await?;
     let threads = args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let total: u64 = inputs.list.iter().map(|input| input.size).sum();
     let started = Instant::now();
-    let scan = Scan::start(rules, &tables, inputs.list, threads);
+    let scan = Scan::start(rules.clone(), &tables, inputs.list, threads);
     stop_on_signal(scan.progress.clone())?;
 
     let (keep, links) = match args.save {
@@ -58,12 +60,16 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
         }
         false => (None, LinkPile::default()),
     };
+    let sweep = Sweep::new(rules, windows(args.save, settings).await?, args.save, clock::now());
     let progress = scan.progress.clone();
-    let collected = collect(scan, total, args.severity, &assessor, keep, links).await;
+    let least = Least { severity: args.severity, assessor: &assessor };
+    let collected = collect(scan, total, &least, keep, links, sweep).await;
     // The program ends when the reading threads have, and one may be waiting for standard input.
     let mut collected = collected.inspect_err(|_| progress.stop.store(true, Ordering::Relaxed))?;
     // Who is behind a finding is known once everything is read.
-    let assessor = assessor.with_actors(collected.links.store().await?);
+    let actors = collected.links.store().await?;
+    collected.correlate(actors.as_ref(), &least).await?;
+    let assessor = assessor.with_actors(actors);
     let summary = Summary::of(&mut collected.pile, &assessor, output).await?;
     let took = started.elapsed();
     for problem in inputs.unreadable.iter().chain(&collected.unreadable) {
@@ -87,6 +93,16 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     })
 }
 
+/// Where matches wait for those that they may belong together with.
+async fn windows(save: bool, settings: &Settings) -> Result<SqliteWindowStore> {
+    let retention = settings.correlation.retention();
+    let store = match save {
+        true => SqliteWindowStore::open(settings.data.windows_file(), retention).await?,
+        false => SqliteWindowStore::temporary(retention).await?,
+    };
+    Ok(store.noting().await?)
+}
+
 /// Where the findings are, and how to see them there.
 fn kept(settings: &Settings) -> String {
     let folder = settings.data.folder.display();
@@ -98,13 +114,39 @@ fn kept(settings: &Settings) -> String {
 /// What came out of the reading threads.
 struct Collected {
     pile: Pile,
+    keep: Option<SqliteFindingStore>,
     links: LinkPile,
+    sweep: Sweep,
     letters: u64,
     unreadable: Vec<String>,
     progress: Arc<Progress>,
 }
 
 impl Collected {
+    /// Takes in findings that are severe enough.
+    async fn add(&mut self, findings: Vec<Finding>, least: &Least<'_>) -> Result<()> {
+        let findings = least.of(findings).await;
+        if let Some(store) = &self.keep {
+            store.record(findings.clone()).await?;
+        }
+        Ok(self.pile.add(findings).await?)
+    }
+
+    /// Takes in what the matches come to together, once all of them are filed.
+    async fn correlate(&mut self, actors: &dyn ActorStore, least: &Least<'_>) -> Result<()> {
+        let Collected { pile, keep, sweep, .. } = self;
+        let keep = keep.as_ref();
+        sweep
+            .finish(actors, async |found: Vec<Finding>| -> Result<()> {
+                let found = least.of(found).await;
+                if let Some(store) = keep {
+                    store.record(found.clone()).await?;
+                }
+                pile.add(found).await.map_err(Failure::from)
+            })
+            .await
+    }
+
     /// Whether a signal ended the reading.
     fn stopped(&self) -> bool {
         self.progress.stop.load(Ordering::Relaxed)
@@ -115,27 +157,26 @@ impl Collected {
 async fn collect(
     mut scan: Scan,
     total: u64,
-    least: Severity,
-    assessor: &Assessor,
+    least: &Least<'_>,
     keep: Option<SqliteFindingStore>,
     links: LinkPile,
+    sweep: Sweep,
 ) -> Result<Collected> {
     let bar = progress_bar(total);
     let progress = scan.progress.clone();
-    let mut collected = Collected { pile: Pile::default(), links, letters: 0, unreadable: Vec::new(), progress };
+    let mut collected =
+        Collected { pile: Pile::default(), keep, links, sweep, letters: 0, unreadable: Vec::new(), progress };
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     loop {
         tokio::select! {
             report = scan.reports.recv() => match report {
                 None => break,
-                Some(Report::Findings(findings)) => {
-                    let findings = severe(findings, least, assessor).await;
-                    if let Some(store) = &keep {
-                        store.record(findings.clone()).await?;
-                    }
-                    collected.pile.add(findings).await?;
+                Some(Report::Findings(findings)) => collected.add(findings, least).await?,
+                Some(Report::Filed(filed)) => collected.sweep.file(&filed).await?,
+                Some(Report::Links(links)) => {
+                    collected.sweep.learn(&links).await?;
+                    collected.links.add(links).await?;
                 }
-                Some(Report::Links(links)) => collected.links.add(links).await?,
                 Some(Report::Unreadable(what)) => collected.unreadable.push(what),
                 Some(Report::DeadLetter { input, letter }) => {
                     collected.letters += 1;
@@ -154,13 +195,22 @@ async fn collect(
     Ok(collected)
 }
 
-/// The findings of severity `least` and above.
-async fn severe(findings: Vec<Finding>, least: Severity, assessor: &Assessor) -> Vec<Finding> {
-    if least == Severity::Informational {
-        return findings;
+/// How severe findings have to be.
+struct Least<'a> {
+    severity: Severity,
+    assessor: &'a Assessor,
+}
+
+impl Least<'_> {
+    /// Those that are as severe, or more.
+    async fn of(&self, findings: Vec<Finding>) -> Vec<Finding> {
+        if self.severity == Severity::Informational {
+            return findings;
+        }
+        let assessed = self.assessor.assess(findings).await.into_iter();
+        let severe = assessed.filter(|assessment| assessment.severity() >= self.severity);
+        severe.map(|assessment| assessment.finding).collect()
     }
-    let assessed = assessor.assess(findings).await.into_iter();
-    assessed.filter(|assessment| assessment.severity() >= least).map(|assessment| assessment.finding).collect()
 }
 
 fn letter_line(input: &str, letter: &DeadLetter) -> String {

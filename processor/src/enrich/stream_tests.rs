@@ -13,6 +13,8 @@ use dial_sinks::actors::memory::MemoryActorStore;
 use dial_sinks::filter::FindingFilter;
 use dial_sinks::memory::MemoryFindingStore;
 use dial_sinks::store::FindingStore;
+use dial_sinks::windows::memory::MemoryWindowStore;
+use dial_sinks::windows::retention::Retention;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,8 +23,9 @@ use super::super::twins::{BAD_MOODS, Mood};
 use super::tests::{Twins, twins};
 use super::*;
 use crate::assess::Assessor;
+use crate::correlator::{Correlator, Ports};
 use crate::detector::{Counts, Detect};
-use crate::learner::Learner;
+use crate::follow_ups::Follower;
 
 const RULE: &str = "
 title: A user is made
@@ -60,11 +63,19 @@ async fn run(twins: &Twins) -> Run {
     let (news, mut arriving) = mpsc::unbounded_channel();
     let loaded = RuleSet::load(&[RuleFile { name: "rule.yml".to_owned(), text: RULE.to_owned() }]);
     let counts = Arc::new(Counts::default());
+    let rules = Arc::new(loaded.rules);
+    let ports = Ports {
+        windows: Arc::new(MemoryWindowStore::new(Retention::default())),
+        actors: Arc::new(MemoryActorStore::new()),
+        findings: findings.clone(),
+        news: news.clone(),
+    };
     let detect = Detect {
-        rules: Arc::new(loaded.rules),
+        rules: rules.clone(),
         tables: twins.enricher.live().watch(),
         findings: findings.clone(),
-        learner: Learner::new(Arc::new(MemoryActorStore::new())),
+        follower: Follower::new(Correlator::new(rules, ports, counts.correlation.clone())),
+        allowed_lateness: i64::MAX,
         counts: counts.clone(),
         news,
     };

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::exposition::{Exposition, Kind};
 use super::snapshot::{RoleSnapshot, Snapshot};
+use crate::correlator::Correlated;
 use crate::enrich::meter::Reading;
 use crate::enrich::source::Fault;
 
@@ -114,12 +115,30 @@ fn detect(out: &mut Exposition, snapshot: &Snapshot) {
         out.metric(Kind::Counter, name, help);
         out.sample(&[], value);
     }
-    out.metric(Kind::Gauge, "dial_links_waiting", "Links that are not written yet; the checkpoint waits for them.");
-    out.sample(&[], snapshot.done.links_waiting);
+    let help =
+        "Matches and links that are not written, and windows that are not evaluated; the checkpoint waits for them.";
+    out.metric(Kind::Gauge, "dial_follow_ups_waiting", help);
+    out.sample(&[], snapshot.done.waiting);
+    correlation(out, &snapshot.done.correlation);
     let help = "New findings by what the policy made of them.";
     out.metric(Kind::Counter, "dial_new_findings_by_status_total", help);
     for (status, count) in Status::ALL.into_iter().zip(snapshot.done.by_status) {
         out.sample(&[("status", status.as_str())], count);
+    }
+}
+
+fn correlation(out: &mut Exposition, done: &Correlated) {
+    for (name, help, value) in [
+        ("dial_correlation_filed_total", "Matches filed for correlation, in each window.", done.filed),
+        ("dial_correlation_missing_total", "Matches that lack what a correlation groups by or counts.", done.missing),
+        ("dial_correlation_left_out_total", "Groups of matches that named too many.", done.left_out),
+        ("dial_correlation_late_total", "Matches of events that came too late to be correlated.", done.late),
+        ("dial_windows_evaluated_total", "Windows that were evaluated.", done.evaluated),
+        ("dial_window_items_read_total", "Matches that were read to evaluate windows.", done.items_read),
+        ("dial_new_correlated_findings_total", "Of the new findings, those of correlations.", done.new_findings),
+    ] {
+        out.metric(Kind::Counter, name, help);
+        out.sample(&[], value);
     }
 }
 

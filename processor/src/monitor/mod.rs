@@ -75,10 +75,11 @@ impl Monitor {
             done: Done {
                 events: self.counts.events.load(Ordering::Relaxed),
                 dead_letters: self.counts.dead_letters.load(Ordering::Relaxed),
-                new_findings: self.counts.new_findings.load(Ordering::Relaxed),
+                new_findings: self.counts.new_findings(),
                 by_status: self.counts.by_status(),
                 links: self.counts.links.load(Ordering::Relaxed),
-                links_waiting: self.counts.links_waiting.load(Ordering::Relaxed),
+                waiting: self.counts.waiting.load(Ordering::Relaxed),
+                correlation: self.counts.correlation.read(),
             },
             sources: self.sources.readings(),
             // After the looks, so that no time in them lies ahead.

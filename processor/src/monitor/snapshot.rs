@@ -7,6 +7,7 @@ use dial_ingest::progress::WorkerProgress;
 use dial_rules::policy::Status;
 use tokio::time::Instant;
 
+use crate::correlator::Correlated;
 use crate::enrich::meter::Reading;
 
 /// A loop that has not read its lease table for so many failover times, and for [`STUCK_AT_LEAST`], is taken for stuck.
@@ -47,7 +48,9 @@ pub(crate) struct Done {
     /// New findings by status, in the order of [`Status::ALL`].
     pub(crate) by_status: [u64; Status::ALL.len()],
     pub(crate) links: u64,
-    pub(crate) links_waiting: u64,
+    /// How much of what batches lead to is under way.
+    pub(crate) waiting: u64,
+    pub(crate) correlation: Correlated,
 }
 
 impl Snapshot {
@@ -143,7 +146,16 @@ pub(crate) mod tests {
             new_findings: 4,
             by_status: [2, 1, 0, 1, 0],
             links: 7,
-            links_waiting: 3,
+            waiting: 3,
+            correlation: Correlated {
+                filed: 40,
+                missing: 8,
+                left_out: 1,
+                late: 2,
+                evaluated: 25,
+                items_read: 90,
+                new_findings: 1,
+            },
         };
         let worker_id = "host-1".to_owned();
         let reputation = Reading {

@@ -24,6 +24,11 @@ impl Data {
         self.folder.join("findings.db")
     }
 
+    /// The local store of the windows of correlations.
+    pub(crate) fn windows_file(&self) -> PathBuf {
+        self.folder.join("windows.db")
+    }
+
     /// The local store of who is behind credentials.
     pub(crate) fn actors_file(&self) -> PathBuf {
         self.folder.join("actors.db")

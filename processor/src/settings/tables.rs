@@ -35,6 +35,11 @@ impl Tables {
         format!("{}actors", self.prefix)
     }
 
+    /// The table of the windows of correlations.
+    pub(crate) fn windows(&self) -> String {
+        format!("{}windows", self.prefix)
+    }
+
     /// The table of a role's leases.
     pub(crate) fn leases(&self, role: &str) -> String {
         format!("{}leases-{role}", self.prefix)

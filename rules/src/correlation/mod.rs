@@ -16,6 +16,7 @@ mod group;
 mod matched;
 mod names;
 mod ordered;
+mod refile;
 mod resolve;
 mod set;
 mod shape;

@@ -53,16 +53,11 @@ impl Correlations {
     pub(super) fn new(done: &BTreeMap<usize, Arc<Correlation>>, order: &[usize], rules: &[Arc<Rule>]) -> Correlations {
         let position: BTreeMap<usize, usize> = done.keys().enumerate().map(|(at, draft)| (*draft, at)).collect();
         let list: Vec<_> = done.values().map(Arc::clone).collect();
-        let mut by_part: HashMap<String, Vec<usize>> = HashMap::new();
-        for (at, correlation) in list.iter().enumerate() {
-            let ids: BTreeSet<&String> = correlation.parts.iter().map(|part| &part.id).collect();
-            ids.into_iter().for_each(|id| by_part.entry(id.clone()).or_default().push(at));
-        }
         let mut correlations = Correlations {
             order: order.iter().filter_map(|draft| position.get(draft).copied()).collect(),
             silent: HashSet::new(),
+            by_part: by_part(&list),
             list,
-            by_part,
         };
         let own: Vec<(&str, &str)> = rules.iter().map(|rule| (rule.id.as_str(), rule.file.as_str())).collect();
         correlations.silent = correlations.silenced(&own);
@@ -79,6 +74,16 @@ impl Correlations {
             listing().any(|outer| outer.file == *file) && !listing().any(|outer| outer.generate)
         };
         rules.iter().copied().chain(inner).filter(silent).map(|(id, _)| id.to_owned()).collect()
+    }
+
+    /// The same without those with these ids. What they silenced stays silent: whoever switches a correlation off does
+    /// not ask for a finding of each of its parts.
+    pub(crate) fn without(self, ids: &BTreeSet<String>) -> Correlations {
+        let order: Vec<_> = self.order.iter().map(|at| Arc::clone(&self.list[*at])).collect();
+        let list: Vec<_> = self.list.into_iter().filter(|correlation| !ids.contains(&correlation.id)).collect();
+        let at = |wanted: &Arc<Correlation>| list.iter().position(|correlation| correlation.id == wanted.id);
+        let order = order.iter().filter_map(at).collect();
+        Correlations { order, by_part: by_part(&list), silent: self.silent, list }
     }
 
     /// In the order of their files.
@@ -183,6 +188,16 @@ impl Filing {
         let filed = |group| Filed { correlation: correlation.id.clone(), group, matched: matched.clone() };
         self.filed.extend(groups.keys.into_iter().map(filed));
     }
+}
+
+/// By a part's id, who lists it.
+fn by_part(list: &[Arc<Correlation>]) -> HashMap<String, Vec<usize>> {
+    let mut by_part: HashMap<String, Vec<usize>> = HashMap::new();
+    for (at, correlation) in list.iter().enumerate() {
+        let ids: BTreeSet<&String> = correlation.parts.iter().map(|part| &part.id).collect();
+        ids.into_iter().for_each(|id| by_part.entry(id.clone()).or_default().push(at));
+    }
+    by_part
 }
 
 /// The values to count: of several fields every combination, as a JSON list.

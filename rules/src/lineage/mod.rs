@@ -2,7 +2,6 @@
 //!
 //! A lineage is a set that only grows. Its members are credential instances (access key ids) and persons; never a role, an
 //! account or a session name alone, which many share.
-
 //!
 //! [`origin`] reads what an event says of its caller, [`links`] what it teaches about a new credential. What is known of one
 //! credential is an [`Ancestry`]; a [`Walk`] follows ancestries from an origin up to the persons at the start of a role chain.
@@ -24,6 +23,11 @@ pub use self::link::{Link, links, teaches};
 pub use self::origin::origin;
 pub use self::person::{Telling, member_name};
 pub use self::walk::{MOST_HOPS, MOST_MEMBERS, Resolved, Walk, resolve};
+
+/// Whether it can be the id of a temporary access key: of whom it came is for others' events to say.
+pub fn is_temporary(credential: &str) -> bool {
+    arn::is_temporary(credential)
+}
 
 /// Credentials and persons: what one event says itself of who acts, or all that is known of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

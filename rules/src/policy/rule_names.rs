@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::words::{Patterns, has_wildcards};
+use crate::correlation::Correlation;
 use crate::nearest::nearest;
 use crate::rule::Rule;
 
@@ -38,6 +39,15 @@ impl RuleNames {
         let named =
             |rule: &'r Arc<Rule>| Named { id: rule.id.clone(), title: rule.title.clone(), path: path(&rule.file) };
         RuleNames { rules: rules.into_iter().map(named).collect(), lenient: false }
+    }
+
+    /// And those of these correlations.
+    #[must_use]
+    pub fn and<'c>(mut self, correlations: impl IntoIterator<Item = &'c Arc<Correlation>>) -> RuleNames {
+        let named =
+            |one: &'c Arc<Correlation>| Named { id: one.id.clone(), title: one.title.clone(), path: path(&one.file) };
+        self.rules.extend(correlations.into_iter().map(named));
+        self
     }
 
     /// The same where the policy was written for other rules: a name that is none of these is about none of them.

@@ -4,6 +4,8 @@
 //! A row is an item. Windows are named by a hash, so that a hostile group costs each row no more than any other. Each
 //! append is one transaction.
 
+pub mod noted;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,6 +62,8 @@ pub struct SqliteWindowStore {
     retention: Retention,
     /// When expired rows were last looked for.
     swept: AtomicI64,
+    /// Whether it is noted what is added to.
+    notes: bool,
 }
 
 impl SqliteWindowStore {
@@ -103,7 +107,7 @@ impl SqliteWindowStore {
         let action = format!("open the windows in {place}");
         let connection = blocking(move || open().map_err(|source| WindowError::Unavailable { action, source })).await?;
         let connection = Arc::new(Mutex::new(connection));
-        Ok(Self { connection, place, retention, swept: AtomicI64::new(0) })
+        Ok(Self { connection, place, retention, swept: AtomicI64::new(0), notes: false })
     }
 
     /// Runs `work` on a thread that may block.
@@ -143,11 +147,14 @@ impl WindowStore for SqliteWindowStore {
         }
         let items = windows.values().map(|settled| settled.items.len()).sum();
         let appended = Appended { windows: windows.len(), items, rows: items };
-        let (retention, sweeps) = (self.retention, self.sweeps(now));
+        let (retention, sweeps, notes) = (self.retention, self.sweeps(now), self.notes);
         let append = move |connection: &mut Connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             for (window, settled) in &windows {
                 add(&transaction, window, settled, retention.expires(now, settled.timespan))?;
+                if notes {
+                    noted::add(&transaction, window, settled)?;
+                }
             }
             let swept =
                 if sweeps { transaction.prepare_cached(SWEEP)?.execute(params![now, SWEPT_AT_ONCE])? } else { 0 };

@@ -5,7 +5,7 @@ use dial_rules::event::Millis;
 use thiserror::Error;
 
 /// Longest [`WindowItem::body`] in bytes.
-pub const LONGEST_BODY: usize = 8 * 1024;
+pub const LONGEST_BODY: usize = 12 * 1024;
 /// Longest [`WindowItem::key`] in bytes: an ARN as an event's id has up to 2,048, the rest is for the rule's id.
 pub const LONGEST_KEY: usize = 3 * 1024;
 

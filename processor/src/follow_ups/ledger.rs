@@ -1,13 +1,13 @@
-//! [`Ledger`]: which position of a shard may be committed while the links of some batches are still being written. Pure.
+//! [`Ledger`]: which position of a shard may be committed while what some batches lead to is still under way. Pure.
 
 use std::collections::VecDeque;
 
 use dial_ingest::Position;
 
-/// Names the links of one batch.
+/// Names what one batch leads to.
 pub(crate) type Ticket = u64;
 
-/// The batches of one shard whose findings are recorded, in order, and whether what they teach is durable too.
+/// The batches of one shard whose single findings are recorded, in order, and whether what they lead to is durable too.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     waiting: VecDeque<Entry>,
@@ -18,9 +18,9 @@ pub(crate) struct Ledger {
 #[derive(Debug)]
 struct Entry {
     ticket: Ticket,
-    links: usize,
+    count: usize,
     settled: bool,
-    /// The end of the last batch before the next entry: of this one, or of one that taught nothing.
+    /// The end of the last batch before the next entry: of this one, or of one that led to nothing.
     until: Position,
 }
 
@@ -30,11 +30,12 @@ impl Ledger {
         Ledger { waiting: VecDeque::new(), durable: start, issued: 0 }
     }
 
-    /// A batch that ends at `position` is done but for its links. Positions never move back. `None` where there are no links.
-    pub(crate) fn enter(&mut self, position: Position, links: usize) -> Option<Ticket> {
-        if links > 0 {
+    /// A batch that ends at `position` is done but for so many links and matches. Positions never move back. `None` where
+    /// there are none.
+    pub(crate) fn enter(&mut self, position: Position, count: usize) -> Option<Ticket> {
+        if count > 0 {
             self.issued += 1;
-            self.waiting.push_back(Entry { ticket: self.issued, links, settled: false, until: position });
+            self.waiting.push_back(Entry { ticket: self.issued, count, settled: false, until: position });
             return Some(self.issued);
         }
         match self.waiting.back_mut() {
@@ -44,7 +45,7 @@ impl Ledger {
         None
     }
 
-    /// The links of this ticket are durable.
+    /// All of this ticket is durable.
     pub(crate) fn settle(&mut self, ticket: Ticket) {
         if let Some(entry) = self.waiting.iter_mut().find(|entry| entry.ticket == ticket) {
             entry.settled = true;
@@ -59,9 +60,9 @@ impl Ledger {
         &self.durable
     }
 
-    /// How many links are not durable yet.
+    /// How many links and matches are not durable yet.
     pub(crate) fn pending(&self) -> usize {
-        self.waiting.iter().filter(|entry| !entry.settled).map(|entry| entry.links).sum()
+        self.waiting.iter().filter(|entry| !entry.settled).map(|entry| entry.count).sum()
     }
 }
 

@@ -18,13 +18,16 @@ use dial_sinks::actors::memory::MemoryActorStore;
 use dial_sinks::filter::FindingFilter;
 use dial_sinks::memory::MemoryFindingStore;
 use dial_sinks::store::FindingStore;
+use dial_sinks::windows::memory::MemoryWindowStore;
+use dial_sinks::windows::retention::Retention;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Learner, Lessons};
+use super::{FollowUps, Follower};
+use crate::correlator::{Correlator, FollowUp, Meter, Ports};
 use crate::detector::{Counts, Detect};
 
 const RULE: &str = "
@@ -63,6 +66,17 @@ fn event(n: usize) -> String {
     .to_string()
 }
 
+fn follower(
+    rules: &Arc<RuleSet>,
+    actors: Arc<FailingActorStore>,
+    findings: Arc<MemoryFindingStore>,
+    meter: Arc<Meter>,
+) -> Follower {
+    let windows = Arc::new(MemoryWindowStore::new(Retention::default()));
+    let ports = Ports { windows, actors, findings, news: mpsc::unbounded_channel().0 };
+    Follower::new(Correlator::new(rules.clone(), ports, meter))
+}
+
 impl Scene {
     fn new(shards: usize) -> Scene {
         Scene {
@@ -78,12 +92,16 @@ impl Scene {
     fn work(&self, id: &str) -> Running {
         let loaded = RuleSet::load(&[RuleFile { name: "rule.yml".to_owned(), text: RULE.to_owned() }]);
         assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
+        let rules = Arc::new(loaded.rules);
+        let counts = Arc::new(Counts::default());
+        let follower = follower(&rules, self.actors.clone(), self.findings.clone(), counts.correlation.clone());
         let detect = Detect {
             tables: tokio::sync::watch::channel(Arc::default()).1,
-            rules: Arc::new(loaded.rules),
+            rules,
             findings: self.findings.clone(),
-            learner: Learner { most_waiting: self.most_waiting, ..Learner::new(self.actors.clone()) },
-            counts: Arc::new(Counts::default()),
+            follower: Follower { most_waiting: self.most_waiting, ..follower },
+            allowed_lateness: i64::MAX,
+            counts,
             news: mpsc::unbounded_channel().0,
         };
         let config = WorkerConfig::new(id);
@@ -253,29 +271,34 @@ async fn stopping_waits_for_lineage_but_not_for_ever() {
     assert_eq!(scene.learned().await, 10);
 }
 
+fn taught(from: dial_rules::lineage::Lineage) -> FollowUp {
+    FollowUp { links: vec![Link { credential: key(1), from, session: None }], filed: Vec::new() }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_never_comes_is_asked_for_again() {
     let actors = Arc::new(FailingActorStore::moody(Arc::new(MemoryActorStore::new())));
     actors.set(Mood::Hanging);
     let waiting = Arc::new(AtomicU64::new(0));
     let at = |n: u64| Position::new("1000".parse().unwrap(), n);
-    let mut lessons = Lessons::new(Learner::new(actors.clone()), at(0), waiting.clone());
+    let follower = follower(&Arc::default(), actors.clone(), Arc::default(), Arc::default());
+    let mut follow_ups = FollowUps::new(follower, at(0), waiting.clone());
     let count = || waiting.load(Ordering::Relaxed);
     let from = dial_rules::lineage::Lineage { persons: ["p".to_owned()].into(), ..Default::default() };
-    lessons.begin(at(1), vec![Link { credential: key(1), from, session: None }]);
+    follow_ups.begin(at(1), taught(from));
     sleep(Duration::from_secs(60)).await;
     assert!(actors.calls() >= 3, "{} calls", actors.calls());
-    assert_eq!((lessons.durable(), lessons.pending(), count()), (at(0), 1, 1));
-    lessons.begin(at(2), Vec::new());
+    assert_eq!((follow_ups.durable(), follow_ups.pending(), count()), (at(0), 1, 1));
+    follow_ups.begin(at(2), FollowUp::default());
     actors.set(Mood::Fair);
-    assert!(lessons.all().await);
-    assert_eq!((lessons.durable(), lessons.pending(), count()), (at(2), 0, 0));
+    assert!(follow_ups.all().await);
+    assert_eq!((follow_ups.durable(), follow_ups.pending(), count()), (at(2), 0, 0));
     // Of what is not finished nothing stays counted.
     actors.set(Mood::Hanging);
     let from = dial_rules::lineage::Lineage { persons: ["q".to_owned()].into(), ..Default::default() };
-    lessons.begin(at(3), vec![Link { credential: key(1), from, session: None }]);
+    follow_ups.begin(at(3), taught(from));
     assert_eq!(count(), 1);
-    drop(lessons);
+    drop(follow_ups);
     sleep(Duration::from_secs(1)).await;
     assert_eq!(count(), 0);
 }

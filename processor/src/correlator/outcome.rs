@@ -1,0 +1,43 @@
+//! What windows come to. Pure.
+
+use dial_rules::correlation::{Correlation, Correlations, Filed, evaluate};
+use dial_rules::finding::Finding;
+use dial_sinks::windows::store::{WindowItem, WindowKey};
+
+use super::{CorrelateError, entry};
+
+/// What some buckets of a window come to.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// Findings, unless the correlation only serves others.
+    pub(super) findings: Vec<Finding>,
+    /// Matches of the correlations that list this one.
+    pub(super) completions: Vec<Filed>,
+    /// How many completions lack what such a correlation groups by.
+    pub(super) missing: u64,
+}
+
+/// Evaluates some buckets of a window on the items in their ranges.
+pub(super) fn outcome(
+    correlations: &Correlations,
+    correlation: &Correlation,
+    window: &WindowKey,
+    items: &[WindowItem],
+    buckets: impl IntoIterator<Item = i64>,
+) -> Result<Outcome, CorrelateError> {
+    let group = entry::group_of(window)?;
+    let matches: Result<Vec<_>, _> = items.iter().map(|item| entry::match_in(&correlation.id, item)).collect();
+    let matches = matches?;
+    let mut outcome = Outcome::default();
+    for evaluated in evaluate(correlation, &group, &matches, buckets) {
+        for completing in evaluated.completing {
+            let filing = correlations.file_completion(correlation, &group, completing);
+            outcome.missing += filing.missing;
+            outcome.completions.extend(filing.filed);
+        }
+        if correlations.makes_findings(&correlation.id) {
+            outcome.findings.push(evaluated.finding);
+        }
+    }
+    Ok(outcome)
+}
