@@ -261,13 +261,14 @@ fn all_forwarded(unforwarded: &[usize]) -> Result<(), String> {
 /// more, get their ids and times only.
 fn complete(mut event: Map<String, Value>, id: &str, time: Millis) -> Value {
     let time = rfc3339(time);
+    // The access key is none that lineage takes for one, so that a story of alice's is not a second one of her key's.
     let record = json!({
         "eventVersion": "1.11", "eventID": id, "eventTime": time, "eventType": "AwsApiCall", "awsRegion": "us-east-1",
         "eventCategory": "Management", "managementEvent": true, "readOnly": false, "sourceIPAddress": "198.51.100.10",
         "userAgent": "aws-cli/2.15.0", "recipientAccountId": "111122223333", "requestParameters": null,
         "responseElements": null,
         "userIdentity": {"type": "IAMUser", "userName": "alice", "accountId": "111122223333",
-            "arn": "arn:aws:iam::111122223333:user/alice", "principalId": "AIDAEXAMPLE", "accessKeyId": "AKIAEXAMPLE"},
+            "arn": "arn:aws:iam::111122223333:user/alice", "principalId": "AIDAEXAMPLE", "accessKeyId": "AKIA-EXAMPLE"},
     });
     let guardduty = json!({
         "schemaVersion": "2.0", "accountId": "111122223333", "region": "us-east-1", "id": id, "updatedAt": time,
