@@ -356,10 +356,10 @@ pub(crate) struct FindingsList {
     /// Those that the policy hides, with who answers for it and why
     #[arg(long, conflicts_with = "all")]
     pub(crate) suppressed: bool,
-    /// Open and hidden ones
+    /// Open and hidden ones, each on a line of its own; else those of one incident are one line on a terminal
     #[arg(long)]
     pub(crate) all: bool,
-    /// At most so many
+    /// At most so many lines
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) limit: usize,
     #[command(flatten)]

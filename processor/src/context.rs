@@ -34,7 +34,7 @@ async fn organization(settings: &Settings) -> Option<Arc<dyn Organization>> {
 /// nothing more. `folder` is where findings were asked for, if one was named. With `services` those of others are asked too.
 ///
 /// # Errors
-/// When a key is not where the settings say.
+/// When the key of a service that is to be asked is not where the settings say.
 pub(crate) async fn to_show(
     policy: Policy,
     settings: &Settings,
@@ -42,10 +42,20 @@ pub(crate) async fn to_show(
     services: bool,
 ) -> Result<Assessor> {
     let live = Live::open(settings, organization(settings).await, Purpose::Show).await?;
-    let actors = stores::actors(settings, folder).await.unwrap_or_else(|failure| {
-        tracing::warn!("who is behind credentials cannot be told: {failure}");
-        None
-    });
-    let enricher = Enricher::new(settings, live, actors).map_err(Failure::Usage)?;
-    Ok(Assessor::new(policy, if services { enricher } else { enricher.without_services() }))
+    let (actors, unlinked) = match stores::actors(settings, folder).await {
+        Ok(actors) => (actors, None),
+        Err(failure) => {
+            tracing::warn!("who is behind credentials cannot be told: {failure}");
+            (None, Some(failure.to_string()))
+        }
+    };
+    let enricher = match services {
+        true => Enricher::new(settings, live, actors).map_err(Failure::Usage)?,
+        false => Enricher::without_services(live, actors),
+    };
+    let enricher = match unlinked {
+        Some(reason) => enricher.without_actors(reason),
+        None => enricher,
+    };
+    Ok(Assessor::new(policy, enricher))
 }

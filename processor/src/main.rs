@@ -32,6 +32,7 @@ mod scratch;
 mod settings;
 mod shards;
 mod stores;
+mod story;
 mod watched;
 
 use std::io::IsTerminal;

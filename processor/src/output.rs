@@ -9,6 +9,7 @@ use dial_rules::severity::Severity;
 use serde::Serialize;
 
 use crate::failure::{Failure, Result};
+use crate::story;
 
 /// Where a command's results go.
 pub(crate) struct Output {
@@ -30,7 +31,7 @@ impl Output {
     /// One line of JSON.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string(value).map_err(|error| Failure::outside("JSON", error))?;
-        self.line(&text)
+        self.line(&harmless(text))
     }
 
     /// One line of text.
@@ -60,7 +61,7 @@ impl Output {
         self.line(&table.to_string())
     }
 
-    /// A finding as one line for people: `12:04:31  HIGH  …`.
+    /// A finding as one line for people: `12:04:31  HIGH  …`; of a correlated one also how many events it rests on.
     pub(crate) fn finding_line(&self, assessment: &Assessment) -> Result<()> {
         let Assessment { finding, context, .. } = assessment;
         let (subject, severity) = (&finding.subject, assessment.severity());
@@ -68,13 +69,19 @@ impl Output {
         let name = context.account.as_ref().and_then(|account| account.name.as_deref());
         let place = [name, subject.account_id.as_deref(), subject.region.as_deref()];
         let place: Vec<&str> = place.into_iter().flatten().collect();
+        let who = story::who(assessment);
+        // The account stands behind it anyhow.
+        let own = subject.account_id.as_ref().map(|account| format!(" ({account})"));
+        let who = who.as_deref().map(|who| own.and_then(|own| who.strip_suffix(&own)).unwrap_or(who));
+        let events = story::is_correlated(finding).then(|| format!(", {} events", finding.event_count_text()));
         self.line(&format!(
-            "{}  {}  {}  {} ({})",
+            "{}  {}  {}  {} ({}){}",
             clock(finding.first_seen),
             self.paint(&word, severity),
             plain(&subject.rule_title),
-            plain(subject.actor.as_deref().unwrap_or("somebody")),
+            plain(who.unwrap_or("somebody")),
             plain(&place.join(" ")),
+            events.unwrap_or_default(),
         ))
     }
 
@@ -145,7 +152,22 @@ pub(crate) fn thousands(number: u64) -> String {
 
 /// Text from an event without what could steer a terminal: control characters become spaces.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || ('\u{200e}'..='\u{202e}').contains(&c) { ' ' } else { c }).collect()
+    text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
+}
+
+/// Whether it steers a terminal, or the direction in which text is shown (Unicode Standard Annex 9).
+fn steers(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// The same JSON with what steers terminals escaped: of that, JSON itself escapes only what comes before the blank.
+fn harmless(json: String) -> String {
+    if !json.contains(steers) {
+        return json;
+    }
+    // None of it is beyond the first plane, so four digits do.
+    json.chars().map(|c| if steers(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }).collect()
 }
 
 /// `2024-05-01 12:04:31` in UTC.
@@ -168,5 +190,10 @@ mod tests {
     #[test]
     fn nothing_from_an_event_steers_the_terminal() {
         assert_eq!(plain("a\x1b[31m\u{202e}b\nc"), "a [31m b c");
+        assert_eq!(plain("a\u{9b}31m\u{2066}b\u{2028}c – “d”"), "a 31m b c – “d”");
+        let odd = "a\x1b\u{7f}\u{9b}31m\u{202e}\u{2066}b – “d”";
+        let json = harmless(serde_json::to_string(odd).unwrap());
+        assert!(!json.contains(steers) && json.contains("– “d”"), "{json}");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), odd);
     }
 }

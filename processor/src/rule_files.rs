@@ -101,7 +101,7 @@ pub(crate) fn in_force(named: &[PathBuf], settings: &Settings) -> Result<(RuleSe
 pub(crate) fn to_evaluate(named: &[PathBuf], settings: &Settings, tables: &Tables) -> Result<(RuleSet, Policy)> {
     governed(named, settings, |paths| {
         let rules = load(paths, tables)?;
-        answerable(&rules).map(|()| rules)
+        answerable(&rules, settings).map(|()| rules)
     })
 }
 
@@ -156,15 +156,17 @@ pub(crate) fn load(paths: &[PathBuf], tables: &Tables) -> Result<RuleSet> {
 ///
 /// # Errors
 /// Every rule that asks for more, with the setting that is to be written.
-pub(crate) fn answerable(rules: &RuleSet) -> Result<()> {
+pub(crate) fn answerable(rules: &RuleSet, settings: &Settings) -> Result<()> {
     let problems: Vec<String> = rules.unanswerable().iter().map(ToString::to_string).collect();
     if !problems.is_empty() {
         return Err(Failure::Usage(format!("rules cannot be evaluated:\n  {}", problems.join("\n  "))));
     }
-    match rules.tables().unanswerable().first() {
-        Some((table, fault)) => Err(Failure::Usage(format!("facts.{table}: {fault}"))),
-        None => Ok(()),
-    }
+    let tell = |(table, fault): (&str, String)| {
+        let path = format!("facts.{table}");
+        format!("{}: `{path}`: {fault}", settings.place(&path))
+    };
+    let faults: Vec<String> = rules.tables().unanswerable().into_iter().map(tell).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Failure::Usage(faults.join("\n  "))) }
 }
 
 fn collect(path: &Path, named: bool, found: &mut Vec<PathBuf>) -> Result<()> {

@@ -127,9 +127,12 @@ impl Settings {
         Policy::new(&self.policy, rules).map_err(within)
     }
 
-    /// What is no mistake in the policy and yet to be looked at, a line each with its place.
-    pub(crate) fn policy_remarks(&self, now: Millis) -> Vec<String> {
-        let remarks = self.policy.remarks(&self.accounts, now).into_iter().map(|remark| remark.within("policy"));
+    /// What is no mistake in policy and facts and yet to be looked at, given the accounts in force: a line each with its
+    /// place.
+    pub(crate) fn remarks(&self, accounts: &Accounts, now: Millis) -> Vec<String> {
+        let policy = self.policy.remarks(accounts, now).into_iter().map(|remark| remark.within("policy"));
+        let facts = self.facts.remarks(accounts).into_iter().map(|remark| remark.within("facts"));
+        let remarks = policy.chain(facts);
         let tell = |remark: Fault| match &self.origin {
             Some(origin) => origin.tell(vec![remark]),
             None => remark.message,

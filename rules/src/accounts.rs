@@ -42,6 +42,12 @@ pub fn faults(accounts: &Accounts) -> Vec<Fault> {
 }
 
 impl Account {
+    /// What lists of accounts may call it: its id, if there is one, name, environment and organizational unit.
+    pub(crate) fn names<'a>(&'a self, id: Option<&'a str>) -> impl Iterator<Item = &'a str> {
+        let of_account = [&self.name, &self.environment, &self.ou].into_iter().filter_map(|name| name.as_deref());
+        id.into_iter().chain(of_account)
+    }
+
     fn faults(&self) -> Vec<Fault> {
         let texts = [("name", &self.name), ("environment", &self.environment)];
         let empty = texts.into_iter().filter(|(_, text)| text.as_deref().is_some_and(|text| text.trim().is_empty()));

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::event::rfc3339;
-use crate::finding::{Evidence, Finding, FindingKind};
+use crate::finding::{Completion, Evidence, Finding, FindingKind};
 use crate::lineage::Lineage;
 use crate::policy::{Disposition, Entry, Status};
 use crate::severity::Severity;
@@ -72,6 +72,12 @@ struct Flat<'a> {
     event_count: u64,
     evidence: &'a BTreeSet<Evidence>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    bucket: Option<i64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    order_ambiguous: bool,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    completed_by: &'a BTreeSet<Completion>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<&'a Context>,
 }
 
@@ -101,6 +107,9 @@ impl<'a> Flat<'a> {
             group: &finding.group,
             event_count: finding.event_count,
             evidence: &finding.evidence,
+            bucket: finding.bucket,
+            order_ambiguous: finding.order_ambiguous,
+            completed_by: &finding.completed_by,
             context: Some(context).filter(|context| **context != Context::default()),
         }
     }

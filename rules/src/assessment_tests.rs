@@ -21,6 +21,7 @@ fn finding() -> Finding {
         actor: text("role Admin as alice"),
         source_ip: text("203.0.113.7"),
     };
+    let completion = Completion { event_time: evidence.event_time, event_id: evidence.event_id.clone() };
     Finding {
         finding_id: "00112233445566778899aabbccddeeff".to_owned(),
         kind: FindingKind::Correlated,
@@ -42,8 +43,8 @@ fn finding() -> Finding {
         event_count: 2,
         evidence: [evidence].into(),
         bucket: Some(3),
-        order_ambiguous: false,
-        completed_by: BTreeSet::new(),
+        order_ambiguous: true,
+        completed_by: [completion].into(),
     }
 }
 

@@ -23,6 +23,7 @@ pub mod fault;
 mod fields;
 pub mod finding;
 mod frame;
+pub mod incident;
 mod index;
 mod json;
 pub mod junit;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::accounts::Accounts;
 use crate::addresses::{Addresses, Part, is_country, wrong_country};
 use crate::fault::Fault;
+use crate::policy::region;
 
 /// Static knowledge that facts use. The default knows no accounts and no critical names, and carries lists that fit most
 /// organisations for the rest.
@@ -85,10 +86,8 @@ impl Tables {
         });
         let countries = self.known_countries.iter().filter(|code| !is_country(code));
         let countries = countries.map(|code| Fault::new("known_countries", wrong_country(code)));
-        let regions = self.used_regions.iter().filter(|region| !is_region(region));
-        let regions = regions.map(|region| {
-            Fault::new("used_regions", format!("has {region:?}, which is no region: write such as eu-west-1"))
-        });
+        let regions = self.used_regions.iter().filter_map(|region| wrong_region(region));
+        let regions = regions.map(|wrong| Fault::new("used_regions", wrong));
         let wrong = wrong.chain(named).chain(countries).chain(regions);
         let lists = [
             ("critical_accounts", &self.critical_accounts),
@@ -104,6 +103,21 @@ impl Tables {
             })
         });
         wrong.chain(empty).collect()
+    }
+
+    /// What is no mistake and yet to be looked at: critical accounts that none of these accounts is.
+    pub fn remarks(&self, accounts: &Accounts) -> Vec<Fault> {
+        let fits = |pattern: &String| {
+            let pattern = std::slice::from_ref(pattern);
+            accounts.iter().flat_map(|(id, account)| account.names(Some(id))).any(|name| Tables::lists(pattern, name))
+        };
+        let patterns = self.critical_accounts.iter().enumerate();
+        let odd = patterns.filter(|(_, pattern)| !pattern.is_empty() && !is_account_id(pattern) && !fits(pattern));
+        let remark = |(at, pattern): (usize, &String)| {
+            let words = format!("has {pattern:?}, which no account that is known here fits: it makes none critical");
+            Fault::new(format!("critical_accounts[{at}]"), words)
+        };
+        odd.map(remark).collect()
     }
 
     /// What these tables name and others do not have, with the name of the table: known places that no table of addresses
@@ -144,18 +158,11 @@ pub(crate) fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether it has the form of a region's name, such as `eu-west-1`, `us-gov-east-1` or `mx-central-1`.
-fn is_region(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
-    match parts.split_last() {
-        Some((number, words)) => {
-            (2..=4).contains(&words.len())
-                && words.iter().all(is_word)
-                && number.parse::<u8>().is_ok()
-                && number.bytes().all(|byte| byte.is_ascii_digit())
-        }
-        None => false,
+/// What is wrong with a region's whole name.
+fn wrong_region(text: &str) -> Option<String> {
+    match text.contains(['*', '?']) {
+        true => Some(format!("has {text:?}, but regions are told by their whole names: write such as eu-west-1")),
+        false => region::fault(text),
     }
 }
 
@@ -189,15 +196,41 @@ mod tests {
         let tables = Tables {
             accounts: [("123".to_owned(), crate::accounts::Account::default())].into(),
             known_countries: ["DE".to_owned(), "de".to_owned(), "Germany".to_owned()].into(),
-            used_regions: ["eu-west-1", "us-gov-east-1", "eu-west", "eu-west-1a", "EU-WEST-1", "-1"]
-                .map(str::to_owned)
-                .into(),
+            used_regions: [
+                "eu-west-1",
+                "us-gov-east-1",
+                "eu-west",
+                "eu-west-1a",
+                "EU-WEST-1",
+                "-1",
+                "eu-*",
+                "eu-wst-1",
+            ]
+            .map(str::to_owned)
+            .into(),
             ..Tables::default()
         };
+        assert!(tables.faults().iter().any(|fault| fault.message.contains("did you mean `eu-west-1`?")));
         let faults: Vec<_> = tables.faults().into_iter().map(|fault| fault.path).collect();
-        assert_eq!(faults.iter().filter(|table| **table == "used_regions").count(), 4, "{faults:?}");
+        assert_eq!(faults.iter().filter(|table| **table == "used_regions").count(), 6, "{faults:?}");
         assert_eq!(faults.iter().filter(|table| **table == "known_countries").count(), 2);
         assert_eq!(faults.iter().filter(|table| **table == "accounts").count(), 1);
+    }
+
+    #[test]
+    fn critical_accounts_that_there_are_not_are_remarked() {
+        let account = crate::accounts::Account {
+            name: Some("payments".to_owned()),
+            environment: Some("production".to_owned()),
+            ou: Some("/Workloads/Production".to_owned()),
+            ..Default::default()
+        };
+        let accounts: Accounts = [("444455556666".to_owned(), account)].into();
+        let named = ["Payments", "prod*", "/Workloads/*", "999999999999", "prodction", "/Workloads"];
+        let tables = Tables { critical_accounts: named.map(str::to_owned).into(), ..Tables::default() };
+        let paths: Vec<_> = tables.remarks(&accounts).into_iter().map(|remark| remark.path).collect();
+        assert_eq!(paths, ["critical_accounts[4]", "critical_accounts[5]"]);
+        assert_eq!(tables.remarks(&Accounts::default()).len(), 5, "an id needs no account of that id");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use dial_rules::pack;
-use dial_rules::rule::Rule;
 use dial_rules::ruleset::RuleSet;
+use dial_rules::severity::Severity;
 use serde::Deserialize;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/COVERAGE.md");
@@ -15,10 +15,11 @@ const HEAD: &str = "# What is watched, and by which rules
 
 Generated from `rules/coverage.json` and the packs: a test fails, and writes this page anew, when it is not what they say.
 
-- The first table is a summary, row by row. A rule's severity is what it starts with.
+- The first table is a summary, row by row. A rule's severity is what it starts with. Files under `correlations/` find several
+  events that belong together; their techniques are those of all parts.
 - *What is easily missed* names a case in the rule's tests for each.
-- *Owed* is what no single event decides. It needs several events (correlation), or knowledge of the account that neither an
-  event nor a table on this machine carries (context, enrichment), and no rule of this version claims it.
+- *Owed* is what no rule of this version claims. It needs what an account or a person did before, for weeks (baseline), or
+  knowledge of the account that neither events nor a table on this machine carry (context).
 - What tables on this machine say of addresses and accounts, rules may ask. Built-in rules that need a table which is not
   there are silent until it is; RULES.md says which settings bring it.
 
@@ -51,22 +52,38 @@ struct Pitfall {
     case: String,
 }
 
-type Pack = BTreeMap<String, std::sync::Arc<Rule>>;
+/// A rule, or a correlation, by its file.
+type Pack = BTreeMap<String, Listed>;
+
+/// What the page says of it.
+struct Listed {
+    title: String,
+    severity: Severity,
+    techniques: Vec<String>,
+}
 
 fn rows() -> Vec<Row> {
     serde_json::from_str(include_str!("../coverage.json")).unwrap()
 }
 
-/// The packs' rules by file. Correlations stand on rules of several files, and are not claimed by rows yet.
+/// All that makes findings: the rules, and of the files of correlations the correlations.
 fn pack_rules() -> Pack {
-    let rule = |file: dial_rules::ruleset::RuleFile| {
-        let name = file.name.strip_prefix("rules/packs/").unwrap().strip_suffix(".yml").unwrap().to_owned();
-        let loaded = RuleSet::load(&[file]);
-        assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
-        (name, std::sync::Arc::clone(&loaded.rules.rules()[0]))
+    let loaded = RuleSet::load(&pack::rules());
+    assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
+    let correlations = loaded.rules.correlations();
+    let mut pack = Pack::new();
+    let mut add = |file: &str, title: &String, severity: Severity, techniques: &[String]| {
+        let name = file.strip_prefix("rules/packs/").unwrap().strip_suffix(".yml").unwrap().to_owned();
+        let listed = Listed { title: title.clone(), severity, techniques: techniques.to_vec() };
+        assert!(pack.insert(name, listed).is_none(), "{file} makes findings of two kinds");
     };
-    let single = pack::rules().into_iter().filter(|file| !file.name.contains("/correlations/"));
-    single.map(rule).collect()
+    for rule in loaded.rules.rules().iter().filter(|rule| correlations.makes_findings(&rule.id)) {
+        add(&rule.file, &rule.title, rule.severity, &rule.techniques);
+    }
+    for correlation in correlations.iter().filter(|correlation| correlations.makes_findings(&correlation.id)) {
+        add(&correlation.file, &correlation.title, correlation.severity, &correlation.techniques);
+    }
+    pack
 }
 
 /// The files that one of a row's entries names.
@@ -82,8 +99,8 @@ fn rules_of<'p>(row: &Row, pack: &'p Pack) -> BTreeSet<&'p str> {
     row.rules.iter().flat_map(|entry| named(entry, pack)).collect()
 }
 
-fn severity(rule: &Rule) -> String {
-    format!("{:?}", rule.severity).to_lowercase()
+fn severity(rule: &Listed) -> &'static str {
+    rule.severity.as_str()
 }
 
 fn page(rows: &[Row], pack: &Pack) -> String {

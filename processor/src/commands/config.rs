@@ -8,8 +8,9 @@ use crate::{clock, context, rule_files};
 pub(crate) async fn check(settings: &Settings, output: &Output) -> Result<Outcome> {
     let live = context::tables(settings).await?;
     let (rules, _) = rule_files::to_evaluate(&[], settings, &live.now())?;
-    settings.reputation.check_variable().map_err(Failure::Usage)?;
-    settings.metrics.check_variable().map_err(Failure::Usage)?;
+    let at = |path: &'static str| move |wrong: String| Failure::Usage(format!("{}: {wrong}", settings.place(path)));
+    settings.reputation.check_variable().map_err(at("reputation.key"))?;
+    settings.metrics.check_variable().map_err(at("metrics.token"))?;
     if output.is_json() {
         output.json(settings)?;
     } else {
@@ -19,7 +20,7 @@ pub(crate) async fn check(settings: &Settings, output: &Output) -> Result<Outcom
         Some(name) => format!("`dial run` follows the stream {name}"),
         None => "no stream is set: `dial run` reads standard input, or a folder with --watch".to_owned(),
     };
-    let remarks = settings.archive_remark().into_iter().chain(settings.policy_remarks(clock::now()));
+    let remarks = settings.archive_remark().into_iter().chain(settings.remarks(&live.now().accounts, clock::now()));
     for remark in remarks.chain(settings.addresses.expired(clock::now())) {
         note(&format!("remark: {remark}"));
     }

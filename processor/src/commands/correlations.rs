@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::cli::RuleList;
 use crate::failure::Result;
 use crate::output::{Output, plain, severity_cell};
+use crate::story::span;
 
 /// Whether the list is to have it. A correlation has no log source of its own, so no `--service` picks it.
 pub(super) fn is_listed(correlation: &Correlation, args: &RuleList) -> bool {
@@ -42,7 +43,7 @@ pub(super) fn table<'c>(correlations: impl Iterator<Item = &'c Correlation>, out
     output.table(&["severity", "correlation", "techniques", "asks for", "id"], rows)
 }
 
-/// What it asks for in a few words: `3 rules in order within 1h by dial.actor`.
+/// What it asks for in a few words: `3 rules in order within 1 h by dial.actor`.
 fn asks(correlation: &Correlation) -> String {
     let rules = match correlation.parts.len() {
         1 => "1 rule".to_owned(),
@@ -56,13 +57,6 @@ fn asks(correlation: &Correlation) -> String {
     };
     let by = if correlation.group_by.is_empty() { "everybody".to_owned() } else { correlation.group_by.join(", ") };
     format!("{what} within {} by {by}", span(correlation.timespan))
-}
-
-fn span(timespan: i64) -> String {
-    let seconds = timespan / 1000;
-    let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
-    let fitting = units.iter().find(|(unit, _)| seconds % unit == 0);
-    fitting.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
 }
 
 pub(super) fn as_json(correlation: &Correlation) -> serde_json::Value {

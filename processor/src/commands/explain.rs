@@ -16,15 +16,15 @@ use super::correlations;
 use crate::cli::RuleExplain;
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note, plain};
-use crate::rule_files;
 use crate::settings::Settings;
+use crate::{context, rule_files};
 
 /// The most characters of a condition or a value that a line shows.
 const WIDEST: usize = 160;
 
-pub(crate) fn run(args: &RuleExplain, settings: &Settings, output: &Output) -> Result<Outcome> {
+pub(crate) async fn run(args: &RuleExplain, settings: &Settings, output: &Output) -> Result<Outcome> {
     let paths = if args.rules.rules.is_empty() { &settings.rules.paths } else { &args.rules.rules };
-    let rules = rule_files::load(paths, &settings.facts)?;
+    let rules = rule_files::load(paths, &context::tables(settings).await?.now())?;
     let explained = find(&rules, &args.id)?;
     let (mut events, mut matched) = (0, 0);
     for decoded in Decoder::new(open(&args.event)?) {

@@ -1,21 +1,24 @@
 //! `dial findings show`.
 
+use comfy_table::Cell;
 use dial_rules::addresses::{AddressContext, AddressKind};
 use dial_rules::assessment::Assessment;
 use dial_rules::context::{Context, Reputation};
-use dial_rules::finding::Finding;
+use dial_rules::correlation::Correlation;
+use dial_rules::finding::{Evidence, Finding};
 use dial_rules::lineage::Resolved;
 use dial_rules::policy::{Disposition, Policy, Written};
-use dial_rules::rule::Rule;
+use dial_rules::ruleset::RuleSet;
+use dial_rules::tables::Tables;
 use dial_sinks::filter::{FindingFilter, MAX_LIMIT};
 use dial_sinks::store::FindingStore;
 
+use super::incident::{self, Incident, OfIncident};
 use crate::cli::FindingsShow;
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, clock, plain};
 use crate::settings::Settings;
-use crate::stores;
-use crate::{context, rule_files};
+use crate::{context, rule_files, stores, story};
 
 pub(super) async fn show(args: FindingsShow, settings: &Settings, output: &Output) -> Result<Outcome> {
     let (rules, policy) = match rule_files::in_force(&[], settings) {
@@ -31,16 +34,15 @@ pub(super) async fn show(args: FindingsShow, settings: &Settings, output: &Outpu
     };
     let assessor = context::to_show(policy, settings, args.data.data.as_deref(), true).await?;
     let assessed = assessor.assess(found.into_iter().collect()).await;
-    let Some(assessment) = assessed.into_iter().next() else {
+    let (Some(store), Some(assessment)) = (&store, assessed.into_iter().next()) else {
         return Err(Failure::Usage(format!("there is no finding {}: see `dial findings list`", plain(&args.id))));
     };
+    let Incident { name, others } = Incident::of(&assessment.finding, store.as_ref()).await?;
     if output.is_json() {
-        output.json(&assessment)?;
+        output.json(&OfIncident { assessment: &assessment, incident: name })?;
     } else {
-        let id = &assessment.finding.rule_id;
-        let rule =
-            rules.iter().flat_map(|rules| rules.rules().iter().chain(rules.disabled())).find(|rule| rule.id == *id);
-        describe(&assessment, rule.map(AsRef::as_ref), output)?;
+        let shown = Shown { assessment: &assessment, rules: rules.as_ref(), tables: &assessor.enricher().live().now() };
+        shown.describe(&others, output)?;
     }
     Ok(Outcome::Fine)
 }
@@ -65,29 +67,85 @@ async fn find(store: &dyn FindingStore, id: &str) -> Result<Option<Finding>> {
     }
 }
 
-fn describe(assessment: &Assessment, rule: Option<&Rule>, output: &Output) -> Result<()> {
-    let Assessment { finding, context, disposition } = assessment;
-    output.finding_line(assessment)?;
-    let line = |name: &str, value: &str| output.line(&format!("  {name:<11} {}", plain(value)));
-    for (name, value) in content(finding).into_iter().chain(around(context)).chain(judged(disposition)) {
-        line(name, &value)?;
-    }
-    for evidence in &finding.evidence {
-        output.line(&format!(
-            "  {}  {} {}  {}",
-            clock(evidence.event_time),
-            plain(&evidence.event_source),
-            plain(&evidence.event_name),
-            plain(&evidence.event_id)
-        ))?;
-    }
-    for (title, text) in rule.map(advice).unwrap_or_default() {
-        output.line(&format!("\n{title}"))?;
-        for paragraph in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            output.line(&format!("  {}", plain(paragraph)))?;
+/// What is shown, and what is needed to say it in words.
+struct Shown<'a> {
+    assessment: &'a Assessment,
+    rules: Option<&'a RuleSet>,
+    tables: &'a Tables,
+}
+
+impl Shown<'_> {
+    fn describe(&self, others: &[Finding], output: &Output) -> Result<()> {
+        let Assessment { finding, context, disposition } = self.assessment;
+        output.finding_line(self.assessment)?;
+        let line = |name: &str, value: &str| output.line(&format!("  {name:<11} {}", plain(value)));
+        let lines = content(finding).into_iter().chain(self.correlated()).chain(around(context));
+        for (name, value) in lines.chain(judged(disposition)) {
+            line(name, &value)?;
         }
+        if story::is_correlated(finding) {
+            self.story(output)?;
+        } else {
+            finding.evidence.iter().try_for_each(|evidence| output.line(&evidence_line(evidence)))?;
+        }
+        incident::tell(others, output)?;
+        for (title, text) in self.advice() {
+            output.line(&format!("\n{title}"))?;
+            for paragraph in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+                output.line(&format!("  {}", plain(paragraph)))?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn correlation(&self) -> Option<&Correlation> {
+        self.rules?.correlations().get(&self.assessment.finding.rule_id).map(AsRef::as_ref)
+    }
+
+    /// What only a correlated finding has: its group and its conditions.
+    fn correlated(&self) -> Vec<(&'static str, String)> {
+        let finding = &self.assessment.finding;
+        if !story::is_correlated(finding) {
+            return Vec::new();
+        }
+        let words = |(name, value): (&String, &String)| ("group", story::group_words(name, value, self.tables));
+        let group = finding.group.iter().map(words);
+        group.chain([("met", story::conditions(finding, self.correlation()))]).collect()
+    }
+
+    /// The timeline.
+    fn story(&self, output: &Output) -> Result<()> {
+        let finding = &self.assessment.finding;
+        output.line("\nWhat happened")?;
+        let rows = story::timeline(finding, self.rules, self.tables);
+        output.table(&story::COLUMNS, rows.into_iter().map(|row| row.into_iter().map(Cell::new).collect()))?;
+        story::remarks(finding).iter().try_for_each(|remark| output.line(&format!("  {remark}")))
+    }
+
+    /// What the rule in force says to whoever looks at it.
+    fn advice(&self) -> Vec<(&'static str, String)> {
+        let id = &self.assessment.finding.rule_id;
+        let rule = self.rules.into_iter().flat_map(|rules| rules.rules().iter().chain(rules.disabled()));
+        let (means, to_do, harmless) = match (self.correlation(), rule.into_iter().find(|rule| rule.id == *id)) {
+            (Some(correlation), _) => {
+                (&correlation.description, &correlation.remediation, &correlation.false_positives)
+            }
+            (None, Some(rule)) => (&rule.description, &rule.remediation, &rule.false_positives),
+            (None, None) => return Vec::new(),
+        };
+        let harmless = harmless.iter().map(|text| format!("- {text}")).collect::<Vec<_>>().join("\n");
+        let all = [
+            ("What it means", means.clone()),
+            ("What to do", to_do.clone().unwrap_or_default()),
+            ("Harmless if", harmless),
+        ];
+        all.into_iter().filter(|(_, text)| !text.trim().is_empty()).collect()
+    }
+}
+
+fn evidence_line(evidence: &Evidence) -> String {
+    let Evidence { event_source, event_name, event_id, .. } = evidence;
+    format!("  {}  {} {}  {}", clock(evidence.event_time), plain(event_source), plain(event_name), plain(event_id))
 }
 
 /// What was recorded.
@@ -104,10 +162,9 @@ fn content(finding: &Finding) -> Vec<(&'static str, String)> {
         ("region", subject.region.clone()),
         ("first seen", Some(clock(finding.first_seen))),
         ("last seen", Some(clock(finding.last_seen))),
-        ("events", Some(finding.event_count.to_string())),
+        ("events", Some(finding.event_count_text())),
     ];
-    let group = finding.group.iter().map(|(field, value)| ("group", format!("{field} = {value}")));
-    lines.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(group).collect()
+    lines.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// What is known beside it.
@@ -167,12 +224,4 @@ fn judged(disposition: &Disposition) -> Vec<(&'static str, String)> {
     let status = ("status", format!("{}{}", disposition.status, why.unwrap_or_default()));
     let adjusted = disposition.adjusted.iter().map(|words| ("severity", words.clone()));
     [status].into_iter().chain(adjusted).collect()
-}
-
-/// What the rule in force says to whoever looks at it.
-fn advice(rule: &Rule) -> Vec<(&'static str, String)> {
-    let remediation = rule.remediation.clone().unwrap_or_default();
-    let harmless = rule.false_positives.iter().map(|text| format!("- {text}")).collect::<Vec<_>>().join("\n");
-    let all = [("What it means", rule.description.clone()), ("What to do", remediation), ("Harmless if", harmless)];
-    all.into_iter().filter(|(_, text)| !text.trim().is_empty()).collect()
 }

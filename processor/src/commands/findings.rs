@@ -1,19 +1,23 @@
 //! `dial findings list`; `show` has a file of its own.
 
-use comfy_table::Cell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use comfy_table::{Cell, CellAlignment};
 use dial_rules::assessment::Assessment;
+use dial_rules::incident::incidents;
 use dial_rules::policy::Status;
 use dial_rules::severity::Severity;
 use dial_sinks::filter::{FindingFilter, MAX_LIMIT};
 use dial_sinks::store::FindingStore;
 
+use super::incident::OfIncident;
 use crate::assess::Assessor;
 use crate::cli::{Findings, FindingsList};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, clock, note, plain, severity_cell, thousands};
 use crate::settings::Settings;
-use crate::stores;
-use crate::{context, rule_files};
+use crate::{context, rule_files, stores, story};
 
 pub(crate) async fn run(command: Findings, settings: &Settings, output: &Output) -> Result<Outcome> {
     match command {
@@ -30,7 +34,7 @@ async fn list(args: FindingsList, settings: &Settings, output: &Output) -> Resul
         return nothing(0, 0, output);
     };
     let store = store.as_ref();
-    let mut wanted = Wanted::new(args, &assessor);
+    let mut wanted = Wanted::new(args, &assessor, !output.is_json());
     let mut found = wanted.gather(store, &assessor).await?;
     if found.is_empty()
         && wanted.limit > 0
@@ -44,8 +48,11 @@ async fn list(args: FindingsList, settings: &Settings, output: &Output) -> Resul
         let any = FindingFilter { limit: MAX_LIMIT, ..FindingFilter::default() };
         return nothing(store.list(&any).await?.findings.len(), found.hidden, output);
     }
-    found.print(wanted.shown, output)
+    found.print(&wanted, output)
 }
+
+/// How many findings a page has at least once the first did not have all that are wanted.
+const LEAST_PAGE: usize = 200;
 
 /// Which findings to list.
 struct Wanted {
@@ -53,12 +60,15 @@ struct Wanted {
     severity: Severity,
     shown: Shown,
     limit: usize,
+    /// Whether an incident is one line, and counts as one.
+    by_incident: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     Open,
     Hidden,
+    /// Each, also those that are one incident with others.
     All,
 }
 
@@ -73,7 +83,7 @@ struct Found {
 }
 
 impl Wanted {
-    fn new(args: FindingsList, assessor: &Assessor) -> Wanted {
+    fn new(args: FindingsList, assessor: &Assessor, for_people: bool) -> Wanted {
         let filter = FindingFilter {
             from: args.since,
             // Stores know the rule's severity; where the policy changes that, all are to be looked at.
@@ -86,7 +96,8 @@ impl Wanted {
             (false, true) => Shown::Hidden,
             (false, false) => Shown::Open,
         };
-        Wanted { filter, severity: args.severity, shown, limit: args.limit }
+        let by_incident = for_people && shown == Shown::Open;
+        Wanted { filter, severity: args.severity, shown, limit: args.limit, by_incident }
     }
 
     fn lists(&self, status: Status) -> bool {
@@ -97,13 +108,24 @@ impl Wanted {
         }
     }
 
-    /// At most `limit` findings that are wanted.
+    /// At most `limit` findings, or incidents, that are wanted.
     async fn gather(&self, store: &dyn FindingStore, assessor: &Assessor) -> Result<Found> {
-        let (mut filter, mut found) = (self.filter.clone(), Found::default());
-        while found.listed.len() < self.limit {
-            filter.limit = (self.limit - found.listed.len()).min(MAX_LIMIT);
+        let (mut filter, mut found, mut least) = (self.filter.clone(), Found::default(), 1);
+        if self.by_incident {
+            // How many findings an incident has, only they tell.
+            least = LEAST_PAGE;
+        }
+        let mut lines = 0;
+        while lines < self.limit {
+            filter.limit = (self.limit - lines).clamp(least, MAX_LIMIT);
+            // Where most are hidden, pages of the few that are still wanted would be asked for without end.
+            least = LEAST_PAGE;
             let page = store.list(&filter).await?;
             for assessment in assessor.assess(page.findings).await {
+                if !self.by_incident && found.listed.len() == self.limit {
+                    found.more = true;
+                    return Ok(found);
+                }
                 if assessment.severity() < self.severity {
                     continue;
                 }
@@ -113,6 +135,7 @@ impl Wanted {
                     found.hidden += 1;
                 }
             }
+            lines = if self.by_incident { by_incident(&found.listed).len() } else { found.listed.len() };
             match page.next {
                 Some(next) => filter.cursor = Some(next),
                 None => return Ok(found),
@@ -179,38 +202,79 @@ impl Found {
         self.listed.is_empty() && self.hidden == 0
     }
 
-    fn print(&self, shown: Shown, output: &Output) -> Result<Outcome> {
+    fn print(&self, wanted: &Wanted, output: &Output) -> Result<Outcome> {
+        let mut more = self.more;
         if output.is_json() {
-            self.listed.iter().try_for_each(|assessment| output.json(assessment))?;
+            let incidents = incidents(self.listed.iter().map(|assessment| &assessment.finding));
+            for (assessment, incident) in self.listed.iter().zip(incidents) {
+                output.json(&OfIncident { assessment, incident })?;
+            }
         } else if !self.listed.is_empty() {
-            let mut titles = vec!["last seen (UTC)", "severity", "rule", "actor", "account"];
-            if shown != Shown::Open {
+            let mut lines = match wanted.by_incident {
+                true => by_incident(&self.listed),
+                false => self.listed.iter().map(|assessment| (assessment, 0)).collect(),
+            };
+            more |= lines.len() > wanted.limit;
+            lines.truncate(wanted.limit);
+            let mut titles = vec!["last seen (UTC)", "severity", "rule", "actor", "account", "events"];
+            if wanted.shown != Shown::Open {
                 titles.extend(["status", "why"]);
             }
             titles.push("id");
-            output.table(&titles, self.listed.iter().map(|assessment| row(assessment, shown)))?;
+            output
+                .table(&titles, lines.into_iter().map(|(assessment, others)| row(assessment, others, wanted.shown)))?;
         }
-        if self.more && !self.listed.is_empty() {
+        if more && !self.listed.is_empty() {
             note("there may be more: raise --limit");
         }
         if self.hidden > 0 {
-            note(&hidden_words(self.hidden, self.more));
+            note(&hidden_words(self.hidden, more));
         }
         Ok(Outcome::Fine)
     }
 }
 
-fn row(assessment: &Assessment, shown: Shown) -> Vec<Cell> {
+/// One finding for each incident, the one that says most, with how many others it covers, in the place of the first of them;
+/// and each that belongs to none.
+fn by_incident(listed: &[Assessment]) -> Vec<(&Assessment, usize)> {
+    let names = incidents(listed.iter().map(|assessment| &assessment.finding));
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut lines: Vec<(&Assessment, usize)> = Vec::new();
+    for (assessment, name) in listed.iter().zip(names) {
+        let place = name.and_then(|name| match places.entry(name) {
+            Entry::Occupied(place) => Some(*place.get()),
+            Entry::Vacant(place) => {
+                place.insert(lines.len());
+                None
+            }
+        });
+        match place {
+            Some(place) => {
+                let (shown, others) = lines[place];
+                lines[place] = (std::cmp::min_by_key(shown, assessment, |one| story::telling(one)), others + 1);
+            }
+            None => lines.push((assessment, 0)),
+        }
+    }
+    lines
+}
+
+fn row(assessment: &Assessment, others: usize, shown: Shown) -> Vec<Cell> {
     let Assessment { finding, context, disposition } = assessment;
     let subject = &finding.subject;
     let text = |text: Option<&str>| Cell::new(plain(text.unwrap_or("")));
     let account = context.account.as_ref().and_then(|account| account.name.as_deref());
+    let title = match others {
+        0 => subject.rule_title.clone(),
+        _ => format!("{} (and {others} more)", subject.rule_title),
+    };
     let mut cells = vec![
         Cell::new(clock(finding.last_seen)),
         severity_cell(disposition.severity),
-        text(Some(&subject.rule_title)),
-        text(subject.actor.as_deref()),
+        text(Some(&title)),
+        text(story::who(assessment).as_deref()),
         text(account.or(subject.account_id.as_deref())),
+        Cell::new(finding.event_count_text()).set_alignment(CellAlignment::Right),
     ];
     if shown != Shown::Open {
         cells.push(Cell::new(disposition.status.as_str()));
@@ -219,3 +283,7 @@ fn row(assessment: &Assessment, shown: Shown) -> Vec<Cell> {
     cells.push(Cell::new(&finding.finding_id));
     cells
 }
+
+#[cfg(test)]
+#[path = "findings_tests.rs"]
+mod tests;

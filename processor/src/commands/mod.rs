@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 mod finding;
 pub(crate) mod findings;
+mod incident;
 pub(crate) mod patterns;
 pub(crate) mod rule_check;
 pub(crate) mod rule_fields;

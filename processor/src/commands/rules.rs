@@ -28,7 +28,7 @@ pub(crate) async fn run(command: Rules, settings: &Settings, output: &Output) ->
         Rules::List(args) => read(&args.paths.paths, settings).and_then(|files| list(&files, &args, settings, output)),
         Rules::Staged(args) => super::rule_staged::run(&args, settings, output).await,
         Rules::New(args) => super::rule_new::run(&args, output),
-        Rules::Explain(args) => super::explain::run(&args, settings, output),
+        Rules::Explain(args) => super::explain::run(&args, settings, output).await,
         Rules::Coverage(args) => super::coverage::run(&args, settings, output),
         Rules::Fields(RuleFields { text }) => super::rule_fields::list(text.as_deref().unwrap_or_default(), output),
         Rules::Patterns(RuleArgs { rules }) => super::patterns::run(&rules, settings, output),
@@ -45,9 +45,13 @@ fn read(paths: &[PathBuf], settings: &Settings) -> Result<Files> {
 
 fn list(files: &Files, args: &RuleList, settings: &Settings, output: &Output) -> Result<Outcome> {
     let Loaded { rules, problems, .. } = files.load();
-    let names = rule_files::names_in(&rules);
+    let names = || rule_files::names_in(&rules);
     let own = args.paths.paths.is_empty() && problems.is_empty();
-    let policy = settings.policy(&if own { names } else { names.lenient() }).map_err(Failure::Usage)?;
+    let (policy, mistakes) = match settings.policy(&if own { names() } else { names().lenient() }) {
+        Ok(policy) => (policy, None),
+        // The list is where the right names are: it comes all the same, and the mistakes after it.
+        Err(mistakes) => (settings.policy(&names().lenient()).unwrap_or_default(), Some(mistakes)),
+    };
     let chosen = || rules.rules().iter().filter(|rule| is_listed(rule, args));
     let correlated = || rules.correlations().iter().map(AsRef::as_ref).filter(|one| correlations::is_listed(one, args));
     if output.is_json() {
@@ -87,6 +91,9 @@ fn list(files: &Files, args: &RuleList, settings: &Settings, output: &Output) ->
     }
     for problem in &problems {
         note(&format!("error: {problem}"));
+    }
+    if let Some(mistakes) = mistakes {
+        return Err(Failure::Usage(mistakes));
     }
     Ok(if problems.is_empty() { Outcome::Fine } else { Outcome::Found })
 }

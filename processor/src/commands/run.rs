@@ -39,7 +39,7 @@ pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Resu
     let live = context::tables(settings).await?;
     let (rules, policy) = rule_files::to_evaluate(&args.rules.rules, settings, &live.now())?;
     let rules = Arc::new(rules);
-    for remark in settings.policy_remarks(clock::now()) {
+    for remark in settings.remarks(&live.now().accounts, clock::now()) {
         tracing::warn!("{remark}");
     }
     let shutdown = CancellationToken::new();

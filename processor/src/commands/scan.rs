@@ -42,9 +42,8 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     let live = context::tables(settings).await?;
     let tables = live.now();
     let (rules, policy) = rule_files::to_evaluate(&args.rules.rules, settings, &tables)?;
-    let enricher = Enricher::new(settings, live, None).map_err(Failure::Usage)?;
-    let (rules, assessor) = (Arc::new(rules), Assessor::new(policy, enricher.without_services()));
-    for remark in settings.policy_remarks(clock::now()) {
+    let (rules, assessor) = (Arc::new(rules), Assessor::new(policy, Enricher::without_services(live, None)));
+    for remark in settings.remarks(&tables.accounts, clock::now()) {
         tracing::warn!("{remark}");
     }
     let inputs = Inputs::find(&args.paths).await?;

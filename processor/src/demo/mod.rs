@@ -42,6 +42,8 @@ pub(crate) fn day(seed: u64, start: i64) -> Vec<SimulatedEvent> {
 }
 
 #[cfg(test)]
+mod correlation_tests;
+#[cfg(test)]
 mod quiet_tests;
 #[cfg(test)]
 mod tests;

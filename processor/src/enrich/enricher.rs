@@ -28,6 +28,8 @@ const REPUTATIONS: u64 = 16 << 20;
 const LINEAGES: u64 = 16 << 20;
 /// How long a lineage holds: it may grow at any time.
 const LINEAGE_TTL: Duration = Duration::from_secs(30);
+/// What is said of a lineage that a bound has cut.
+const LINEAGE_CUT: &str = "there may be more persons: the chain is too long to be followed, too many are said to be behind it, or a row is damaged";
 
 type Reputations = AnySource<IpAddr, Reputation>;
 type Lineages = AnySource<Lineage, Resolved>;
@@ -38,6 +40,8 @@ pub(crate) struct Enricher {
     live: Arc<Live>,
     reputations: Option<Cached<Reputations>>,
     lineages: Option<Cached<Lineages>>,
+    /// Why nothing is known of who is behind credentials.
+    unlinked: Option<String>,
 }
 
 /// What was fetched for some findings.
@@ -49,6 +53,8 @@ pub(crate) struct Known {
     unnamed: Option<String>,
     /// Why nothing is known of addresses.
     unread: Option<String>,
+    /// Why nothing is known of who is behind credentials.
+    unlinked: Option<String>,
 }
 
 impl Enricher {
@@ -61,10 +67,24 @@ impl Enricher {
         live: Arc<Live>,
         actors: Option<Arc<dyn ActorStore>>,
     ) -> Result<Enricher, String> {
-        let reputations = settings.reputation.service()?.map(AbuseIpdb::new).transpose()?;
+        let service = settings.reputation.service();
+        let service = service.map_err(|wrong| format!("{}: {wrong}", settings.place("reputation.key")))?;
         let ttl = settings.reputation.ttl();
-        let reputations = reputations.map(|source| reputations_of(AnySource::new(source), ttl));
-        Ok(Enricher { live, reputations, lineages: actors.map(|actors| lineages_of(AnySource::new(Actors(actors)))) })
+        let source = service.map(AbuseIpdb::new).transpose()?;
+        let reputations = source.map(|source| reputations_of(AnySource::new(source), ttl));
+        Ok(Enricher { reputations, ..Enricher::without_services(live, actors) })
+    }
+
+    /// An enricher that asks no services of others and needs no keys of theirs: for findings that are looked through by the
+    /// thousand.
+    pub(crate) fn without_services(live: Arc<Live>, actors: Option<Arc<dyn ActorStore>>) -> Enricher {
+        let lineages = actors.map(|actors| lineages_of(AnySource::new(Actors(actors))));
+        Enricher { live, reputations: None, lineages, unlinked: None }
+    }
+
+    /// The same where the store of who is behind credentials cannot be opened: findings say so.
+    pub(crate) fn without_actors(self, reason: String) -> Enricher {
+        Enricher { lineages: None, unlinked: Some(reason), ..self }
     }
 
     /// Fetches what these findings want to know, each thing once. It takes half a second at most: what is not there by
@@ -79,23 +99,18 @@ impl Enricher {
             let lineages = OptionFuture::from(self.lineages.as_ref().map(|cached| cached.get(origins)));
             let (reputations, lineages) = tokio::join!(reputations, lineages);
             let (unnamed, unread) = (self.live.accounts_missing(), self.live.tables_missing());
-            Known { reputations, lineages, unnamed, unread }
+            Known { reputations, lineages, unnamed, unread, unlinked: self.unlinked.clone() }
         })
     }
 
     /// An enricher with these tables and nothing else.
     pub(crate) fn of_tables(tables: Tables) -> Enricher {
-        Enricher { live: Live::fixed(tables), reputations: None, lineages: None }
+        Enricher::without_services(Live::fixed(tables), None)
     }
 
     /// The same with this store to say who is behind credentials.
     pub(crate) fn with_actors(self, actors: Arc<dyn ActorStore>) -> Enricher {
         Enricher { lineages: Some(lineages_of(AnySource::new(Actors(actors)))), ..self }
-    }
-
-    /// The same without the services of others: for findings that are looked through by the thousand.
-    pub(crate) fn without_services(self) -> Enricher {
-        Enricher { reputations: None, ..self }
     }
 
     /// The tables in force.
@@ -132,6 +147,9 @@ impl Known {
             miss("reputation", fault.to_string());
             None
         });
+        if let (Some(reason), Some(_)) = (&self.unlinked, walks_from(finding)) {
+            miss("lineage", reason.clone());
+        }
         let resolved = match (&self.lineages, walks_from(finding)) {
             (Some(answers), Some(origin)) => answers.get(origin).map(Option::<&Resolved>::cloned),
             _ => Ok(None),
@@ -140,7 +158,10 @@ impl Known {
             miss("lineage", fault.to_string());
             None
         });
-        let Resolved { mut lineage, chain, .. } = resolved.unwrap_or_default();
+        let Resolved { mut lineage, chain, cut } = resolved.unwrap_or_default();
+        if cut {
+            miss("lineage", LINEAGE_CUT.to_owned());
+        }
         // What the event says itself is known whatever the store says.
         lineage.extend(subject.origin.clone());
         Context { account, address, reputation, lineage, chain, missing }

@@ -35,7 +35,7 @@ impl Source for AllReported {
     }
 }
 
-/// A store in which alice is behind every credential.
+/// A store in which alice is behind every credential; behind [`CUT`] there may be more.
 #[derive(Debug)]
 struct AllAlice;
 
@@ -53,12 +53,15 @@ impl Source for AllAlice {
         let resolved = |key: &Lineage| {
             let mut lineage = key.clone();
             lineage.persons.insert(ALICE.to_owned());
-            Resolved { lineage, chain: vec!["arn:aws:sts::000000000002:assumed-role/Admin/x".to_owned()], cut: false }
+            let cut = key.credentials.iter().any(|credential| credential == CUT);
+            Resolved { lineage, chain: vec!["arn:aws:sts::000000000002:assumed-role/Admin/x".to_owned()], cut }
         };
         Loaded { answers: keys.iter().map(|key| (key.clone(), Some(resolved(key)))).collect(), fault: None }
     }
 }
 
+/// The credential of [`finding`] number 200.
+const CUT: &str = "ASIAIOSFODNN7EXAMP200";
 const ALICE: &str = "arn:aws:iam::000000000001:user/alice";
 
 /// An enricher over twins, with what tests see of them.
@@ -83,6 +86,7 @@ pub(super) async fn twins(reputation: Mood, lineage: Mood, organization: Mood) -
         live,
         reputations: Some(reputations_of(AnySource::new(reputations), Duration::from_secs(3600))),
         lineages: Some(lineages_of(AnySource::new(lineages))),
+        unlinked: None,
     };
     Twins { enricher, reputation, lineage }
 }
@@ -144,6 +148,14 @@ async fn a_finding_shows_who_where_and_from_where() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lineage_that_was_cut_says_so() {
+    let twins = twins(Mood::Well, Mood::Well, Mood::Well).await;
+    let contexts = twins.contexts(&[finding(200, "10.0.0.1"), finding(100, "10.0.0.1")]).await;
+    assert!(contexts.iter().all(|context| context.lineage.persons.contains(ALICE)), "what is known is shown");
+    assert_eq!((missing(&contexts[0]), missing(&contexts[1])), (vec!["lineage"], vec![]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_dead_costs_its_own_part_and_half_a_second_once() {
     let mut moods = vec![Mood::Well];
     moods.extend(BAD_MOODS);
@@ -193,7 +205,7 @@ async fn accounts_come_back_too() {
         let watch = Watch::new(mood);
         let failing = FailingOrganization { inner: example(), watch: watch.clone(), fails_at: AtomicUsize::new(0) };
         let live = Live::open(&settings, Some(Arc::new(failing)), Purpose::Evaluate).await.unwrap();
-        let enricher = Enricher { live: live.clone(), reputations: None, lineages: None };
+        let enricher = Enricher::without_services(live.clone(), None);
         let shutdown = tokio_util::sync::CancellationToken::new();
         live.keep(&shutdown);
         let context = |known: Known| known.context(&finding(1, "8.8.8.8"), &live.now());

@@ -195,8 +195,11 @@ impl Live {
 
     /// Puts another table in the place of one, or leaves everything as it is.
     fn exchange(&self, slot: Slot, name: &str, bytes: Vec<u8>) -> std::result::Result<(), String> {
+        // Before the lock is taken: a large database takes seconds, and whoever shows findings looks at the state meanwhile.
+        let exchange = slot.read(name, bytes)?;
         let mut state = self.state();
-        let parts = slot.put(name, bytes, &state.parts)?;
+        let mut parts = state.parts.clone();
+        exchange.apply(&mut parts);
         let addresses = Addresses::new(parts.clone())
             .map_err(|faults| faults.into_iter().map(|(_, wrong)| wrong).collect::<Vec<_>>().join("; "))?;
         (state.parts, state.addresses) = (parts, addresses);
@@ -232,11 +235,7 @@ impl Live {
         let mut wrong = Vec::new();
         for (slot, file) in self.files.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
             let name = file.path.display().to_string();
-            let put = |bytes| {
-                let mut state = self.state();
-                state.parts = slot.put(&name, bytes, &state.parts)?;
-                Ok::<_, String>(())
-            };
+            let put = |bytes| slot.read(&name, bytes).map(|exchange| exchange.apply(&mut self.state().parts));
             if let Err(why) = file.read().and_then(put) {
                 wrong.push(format!("{}: `{}`: {why}", settings.place(&slot.setting()), slot.setting()));
             }

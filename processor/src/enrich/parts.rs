@@ -41,29 +41,57 @@ impl Slot {
         }
     }
 
-    /// These tables with this one exchanged. `name` is the file's, for messages.
+    /// What exchanging this table for these bytes does. All that takes time is done when this returns. `name` is the file's,
+    /// for messages.
     ///
     /// # Errors
     /// What is wrong with the bytes.
-    pub(crate) fn put(self, name: &str, bytes: Vec<u8>, parts: &Parts) -> Result<Parts, String> {
-        let mut parts = parts.clone();
-        match self {
-            Slot::Country => parts.country = Some(Database::parse(name, bytes)?),
-            Slot::City => parts.city = Some(Database::parse(name, bytes)?),
-            Slot::Asn => parts.asn = Some(Database::parse(name, bytes)?),
-            Slot::AwsRanges => parts.aws = Some(AwsRanges::parse(&bytes).map_err(|wrong| format!("{name}: {wrong}"))?),
+    pub(crate) fn read(self, name: &str, bytes: Vec<u8>) -> Result<Exchange, String> {
+        Ok(match self {
+            Slot::Country => Exchange::Country(Database::parse(name, bytes)?),
+            Slot::City => Exchange::City(Database::parse(name, bytes)?),
+            Slot::Asn => Exchange::Asn(Database::parse(name, bytes)?),
+            Slot::AwsRanges => {
+                Exchange::AwsRanges(AwsRanges::parse(&bytes).map_err(|wrong| format!("{name}: {wrong}"))?)
+            }
             Slot::TorExits => {
-                parts.tor = Some(TorExits::parse(&text(name, bytes)?).map_err(|wrong| format!("{name}: {wrong}"))?);
+                Exchange::TorExits(TorExits::parse(&text(name, bytes)?).map_err(|wrong| format!("{name}: {wrong}"))?)
             }
             Slot::List(at) => {
                 let networks = lists::parse(&text(name, bytes)?)
                     .map_err(|faults| format!("{name}: {}", faults.join(&format!("\n  {name}: "))))?;
+                Exchange::List(at, networks)
+            }
+        })
+    }
+}
+
+/// A table that was read, and where it belongs.
+#[derive(Debug)]
+pub(crate) enum Exchange {
+    Country(Database),
+    City(Database),
+    Asn(Database),
+    AwsRanges(AwsRanges),
+    TorExits(TorExits),
+    List(usize, Vec<Network>),
+}
+
+impl Exchange {
+    /// Puts it in the place of the one before.
+    pub(crate) fn apply(self, parts: &mut Parts) {
+        match self {
+            Exchange::Country(database) => parts.country = Some(database),
+            Exchange::City(database) => parts.city = Some(database),
+            Exchange::Asn(database) => parts.asn = Some(database),
+            Exchange::AwsRanges(ranges) => parts.aws = Some(ranges),
+            Exchange::TorExits(exits) => parts.tor = Some(exits),
+            Exchange::List(at, networks) => {
                 if let Some(list) = parts.lists.get_mut(at) {
                     *list = List::new(list.name.clone(), list.reason.clone(), list.expires, networks);
                 }
             }
         }
-        Ok(parts)
     }
 }
 

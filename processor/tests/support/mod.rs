@@ -84,6 +84,18 @@ pub(crate) struct Dial {
     feed: Box<dyn FnOnce(&mut ChildStdin) + Send>,
 }
 
+/// A finding without who else is behind its credential, which grows with what was read besides it: findings that were recorded
+/// of a part of the events are the same as those recorded of all of them, but for this.
+fn without_lineage(mut finding: Value) -> Value {
+    if let Some(context) = finding.get_mut("context").and_then(Value::as_object_mut) {
+        context.retain(|part, _| part != "lineage" && part != "chain");
+        if context.is_empty() {
+            finding.as_object_mut().unwrap().remove("context");
+        }
+    }
+    finding
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -199,10 +211,10 @@ impl Dial {
 }
 
 impl Ended {
-    /// Each line of standard output, as JSON.
+    /// Each line of standard output, as JSON; findings [`without_lineage`].
     pub(crate) fn json(&self) -> Vec<Value> {
         let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        self.out.lines().map(parse).collect()
+        self.out.lines().map(parse).map(without_lineage).collect()
     }
 
     /// What standard output lists: whole findings by their ids.

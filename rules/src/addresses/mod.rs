@@ -159,14 +159,6 @@ impl Addresses {
             Inner::Literal(literal) => literal.list_names(),
         }
     }
-
-    /// Lists that are in force for no event of this time or later.
-    pub fn expired(&self, now: Millis) -> Vec<&List> {
-        match self.0.as_ref() {
-            Inner::Parts(parts) => parts.lists.iter().filter(|list| !list.is_in_force(now)).collect(),
-            Inner::Literal(_) => Vec::new(),
-        }
-    }
 }
 
 impl AddressContext {

@@ -11,7 +11,7 @@
 
 mod acl;
 mod caller;
-pub(crate) mod cidr;
+mod cidr;
 mod condition;
 mod database;
 mod document;

@@ -63,8 +63,7 @@ impl Home {
         let tables = facts.tables;
         let id = facts.event.account_id();
         let account = id.as_deref().and_then(|id| tables.accounts.get(id)).cloned().unwrap_or_default();
-        let names = [id.as_deref(), account.name.as_deref(), account.environment.as_deref(), account.ou.as_deref()];
-        let is_critical = names.into_iter().flatten().any(|name| Tables::lists(&tables.critical_accounts, name));
+        let is_critical = account.names(id.as_deref()).any(|name| Tables::lists(&tables.critical_accounts, name));
         let region = facts.event.region();
         // Events of global services are said to be of us-east-1, wherever people are.
         let is_regional =

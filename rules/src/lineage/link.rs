@@ -50,9 +50,11 @@ pub fn teaches(event: &Event) -> bool {
 
 /// What the event teaches: nothing if the call failed, or if nobody is behind it, as when a service assumes a role.
 pub fn links(event: &Event) -> Vec<Link> {
-    let failed = event.value(Key::ErrorCode).is_some() || event.value(Key::ErrorMessage).is_some();
-    let response = event.value(Key::ResponseElements).filter(|_| teaches(event) && !failed);
-    let Some(response) = response else { return Vec::new() };
+    // First, since this is asked of every event.
+    if !teaches(event) || event.value(Key::ErrorCode).is_some() || event.value(Key::ErrorMessage).is_some() {
+        return Vec::new();
+    }
+    let Some(response) = event.value(Key::ResponseElements) else { return Vec::new() };
     let mut from = origin(event);
     from.persons.extend(cognito_identity(event));
     let granted: Vec<&[u8]> = match json::member(response, "credentialSet") {

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use self::ancestry::{Ancestry, MOST_ANCESTORS, ancestries};
 pub use self::link::{Link, links, teaches};
 pub use self::origin::origin;
+pub use self::person::{Telling, member_name};
 pub use self::walk::{MOST_HOPS, MOST_MEMBERS, Resolved, Walk, resolve};
 
 /// Whether it can be the id of a temporary access key: of whom it came is for others' events to say.

@@ -18,6 +18,36 @@ impl Lineage {
     }
 }
 
+/// How much a member of a lineage says of who somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Telling {
+    /// An access key id.
+    Credential,
+    /// The unique id of a user.
+    Id,
+    /// A person's name, in one of its forms.
+    Name,
+}
+
+impl Telling {
+    /// Of the value that a group by `dial.actor` has.
+    pub fn of(member: &str) -> Telling {
+        match Form::of(member) {
+            _ if arn::is_access_key_id(member) => Telling::Credential,
+            Form::UniqueId => Telling::Id,
+            _ => Telling::Name,
+        }
+    }
+}
+
+/// A member of a lineage as people say it: `alice (111122223333)`, `access key ASIAIOSFODNN7EXAMPLE`.
+pub fn member_name(member: &str) -> String {
+    match Telling::of(member) {
+        Telling::Credential => format!("access key {member}"),
+        Telling::Id | Telling::Name => name(member),
+    }
+}
+
 impl Resolved {
     /// The person and the way from there to the event, as far as it is known:
     /// `alice (111122223333) → role Deploy (444455556666) as build → role Admin (777788889999) as fix`.

@@ -1,11 +1,11 @@
 //! What is wrong, or hardly meant, in a policy as it is written.
 
 use super::condition::Asked;
-use super::network::Network;
 use super::words::{Words, has_wildcards};
 use super::written::{Allowance, SeverityChange, Staged, Suppression, Written};
 use super::{moment, region};
 use crate::accounts::{self, Account, Accounts};
+use crate::addresses::Network;
 use crate::event::Millis;
 use crate::fault::Fault;
 use crate::nearest::nearest;
@@ -221,8 +221,12 @@ fn principal_fault(word: &str) -> Option<String> {
 }
 
 fn address_fault(word: &str) -> Option<String> {
-    if Network::parse(word).is_some() || word.to_lowercase().ends_with(".amazonaws.com") || word == "AWS Internal" {
+    let wrong = Network::parse(word).err()?;
+    if word.to_lowercase().ends_with(".amazonaws.com") || word == "AWS Internal" {
         return None;
+    }
+    if word.contains('/') {
+        return Some(format!("has {word:?}, which is no address and no network: {wrong}"));
     }
     Some(format!(
         "has {word:?}, which is no address: write one such as 203.0.113.7, a network such as 198.51.100.0/24, or the name of an \
@@ -266,7 +270,7 @@ fn unknown(asked: Asked<'_>, accounts: &Accounts) -> Vec<Fault> {
                 continue;
             }
             let near = nearest(word, known.iter().copied()).map(|near| format!(": did you mean {near:?}?"));
-            let message = format!("has {word:?}, which no account of the settings has{}", near.unwrap_or_default());
+            let message = format!("has {word:?}, which no known account has{}", near.unwrap_or_default());
             remarks.push(Fault::new(format!("{key}[{at}]"), message));
         }
     }

@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
-use super::network::Network;
 use super::rule_names::RuleNames;
 use super::words::{Patterns, Words};
+use crate::addresses::{AddressKind, Network, kind};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::finding::Finding;
@@ -133,19 +132,22 @@ impl Addresses {
     fn of(words: Option<&Words>) -> Addresses {
         let words: Vec<&str> = words.into_iter().flat_map(|words| words.0.iter().map(String::as_str)).collect();
         Addresses {
-            networks: words.iter().filter_map(|word| Network::parse(word)).collect(),
-            names: Patterns::new(words.iter().copied().filter(|word| Network::parse(word).is_none())),
+            networks: words.iter().filter_map(|word| Network::parse(word).ok()).collect(),
+            names: Patterns::new(words.iter().copied().filter(|word| Network::parse(word).is_err())),
             asked: !words.is_empty(),
         }
     }
 
     fn hold(&self, source: Option<&str>) -> bool {
-        let Some(source) = source else { return !self.asked };
-        !self.asked
-            || match source.trim().parse::<IpAddr>() {
-                Ok(address) => self.networks.iter().any(|network| network.contains(address)),
-                Err(_) => self.names.fit(source),
-            }
+        if !self.asked {
+            return true;
+        }
+        // As everywhere else, so that nobody passes for a service by a name among addresses.
+        match source.map(kind::classify) {
+            Some((_, Some(address))) => self.networks.iter().any(|network| network.contains(address)),
+            Some((AddressKind::Service, None)) => source.is_some_and(|source| self.names.fit(source.trim())),
+            _ => false,
+        }
     }
 }
 

@@ -169,6 +169,13 @@ fn addresses_are_looked_up_in_networks() {
     assert!(status("cloudformation.amazonaws.com", Some("cloudformation.amazonaws.com")));
     assert!(!status("198.51.100.0/24", None) && !status("0.0.0.0/0", Some("cloudformation.amazonaws.com")));
     assert!(!status("*.amazonaws.com", Some("198.51.100.7")));
+    // Fields are read as everywhere: with ports and proxies, and a service's name among addresses is nobody's.
+    assert!(status("198.51.100.0/24", Some("198.51.100.7:443")) && status("198.51.100.7", Some("::ffff:198.51.100.7")));
+    assert!(status("198.51.100.0/24", Some("203.0.113.9, 198.51.100.7, 10.0.0.1")));
+    assert!(!status("203.0.113.9", Some("203.0.113.9, 198.51.100.7")));
+    for source in ["203.0.113.9, s3.amazonaws.com", "ec2-203-0-113-9.compute-1.amazonaws.com", "x y.amazonaws.com"] {
+        assert!(!status("*.amazonaws.com", Some(source)), "{source}");
+    }
 }
 
 #[test]
@@ -265,6 +272,7 @@ fn mistakes_are_told_with_their_keys() {
         ),
         (who(serde_json::json!({ "actor": "" })), "suppress[0].actor[0]", "is empty"),
         (who(serde_json::json!({ "address": "198.51.100.0/33" })), "suppress[0].address[0]", "is no address"),
+        (who(serde_json::json!({ "address": "198.51.100.7/24" })), "suppress[0].address[0]", "write 198.51.100.0/24"),
         (serde_json::json!({ "allow": [{ "owner": "o", "reason": "r" }] }), "allow[0]", "allows nobody"),
         (serde_json::json!({ "allow": [{ "principal": "x", "reason": "r" }] }), "allow[0].owner", "is missing"),
         (

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_organizations::Client;
-use aws_sdk_organizations::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_organizations::error::{ProvideErrorMetadata, SdkError};
 
 use super::{Member, Organization, Page};
 use crate::enrich::source::Fault;
+use crate::roles::chain;
 
 /// How often one call is tried: the service throttles early, and nobody waits for this.
 const ATTEMPTS: u32 = 5;
@@ -74,6 +75,7 @@ where
         "AccessDeniedException" | "AccessDeniedForDependencyException" | "AWSOrganizationsNotInUseException" => {
             Fault::Refused(format!("{code} of organizations:{call}: see that the worker may call it (infra/README.md)"))
         }
-        _ => Fault::Unavailable(format!("organizations:{call}: {}", DisplayErrorContext(error))),
+        // In one line and without the raw answer: it is told in findings.
+        _ => Fault::Unavailable(format!("organizations:{call}: {}", chain(&error))),
     }
 }

@@ -1,6 +1,7 @@
 //! [`Kept`]: the last answer of AWS Organizations on this machine's disk, for a start when AWS is away.
 
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -88,10 +89,10 @@ impl Kept {
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    // Of this process alone: workers may share a folder.
+    // Of this call alone: workers may share a folder, and in containers their process ids are the same.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = folder.join(format!(".{name}.{}", std::process::id()));
-    let written = fs::File::create(&beside).and_then(|mut file| {
+    let beside = folder.join(format!(".{name}.{:016x}", RandomState::new().hash_one(std::process::id())));
+    let written = fs::File::create_new(&beside).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()
     });

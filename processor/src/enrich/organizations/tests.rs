@@ -94,6 +94,26 @@ async fn what_is_kept_reads_back_and_what_is_damaged_is_told() {
     assert!(kept.read().is_err());
 }
 
+/// As workers in containers are, whose process ids are the same.
+#[test]
+fn those_who_write_at_once_leave_one_whole_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("organization.json");
+    let answer = |n: u8| vec![b'0' + n; 1 << 16];
+    std::thread::scope(|scope| {
+        for n in 0..4 {
+            let path = &path;
+            scope.spawn(move || (0..50).for_each(|_| replace(path, &answer(n)).unwrap()));
+        }
+        for _ in 0..200 {
+            if let Ok(read) = std::fs::read(&path) {
+                assert!((0..4).any(|n| read == answer(n)), "{} bytes of several", read.len());
+            }
+        }
+    });
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left lying about");
+}
+
 /// Ministack's organisation, with units, tags, and an account that was closed.
 #[tokio::test]
 async fn the_service_itself_is_walked() {
