@@ -74,7 +74,8 @@ async fn the_few_that_are_open_are_found_among_many_that_are_hidden() {
     let assessor = Assessor::new(policy, Enricher::of_tables(Tables::default()));
     let list = async |limit: usize| {
         let severity = Severity::Informational;
-        let wanted = Wanted { filter: FindingFilter::default(), severity, shown: Shown::Open, limit };
+        let wanted =
+            Wanted { filter: FindingFilter::default(), severity, shown: Shown::Open, limit, by_incident: false };
         wanted.gather(&store, &assessor).await.unwrap()
     };
     let one = list(1).await;
