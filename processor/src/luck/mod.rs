@@ -49,7 +49,7 @@ use crate::follow_ups::Follower;
 /// How many cases are lived, unless `LUCK_SEEDS` says otherwise.
 const SEEDS: u64 = 2_000;
 /// Within so many each mutation must be noticed.
-const MUTANT_SEEDS: u64 = 300;
+const MUTANT_SEEDS: u64 = 1_000;
 
 /// As the correlation of the windows that hold what was filed under a credential.
 const BY_CREDENTIAL: &str = "by credential";

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::happening::{Caller, Happening, lasting, person_arn, temporary};
-use super::spec::{ACCOUNT, ACTOR, ADDRESS, Kind, RULES, Spec, USER, VALUE, file_of};
+use super::spec::{ACCOUNT, ACTOR, ADDRESS, Kind, RULES, Spec, USER, VALUE, WHOM, file_of, whom};
 
 /// A way in which the arithmetic can be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +133,7 @@ fn matches(
     let mut all = Vec::new();
     for Arrived { event, .. } in arrived.iter().filter(|arrived| !arrived.late && satisfies(&arrived.event, part)) {
         let everybody = behind(event, arrived, mistake);
-        let read = |field: &str| field_values(event, field, &everybody);
+        let read = |field: &str| field_values(event, if field == WHOM { whom(part) } else { field }, &everybody);
         let mut seen = seen(event, part);
         if let Kind::ValueCount(_, fields) = &spec.kind {
             seen.values = combinations(fields.iter().map(|field| read(field)));

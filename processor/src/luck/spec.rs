@@ -12,6 +12,8 @@ pub(super) const ACCOUNT: &str = "recipientAccountId";
 /// An alias, of `sourceIPAddress`.
 pub(super) const ADDRESS: &str = "who";
 pub(super) const ACTOR: &str = "dial.actor";
+/// An alias, of [`ACTOR`] in some rules and of [`USER`] in the others.
+pub(super) const WHOM: &str = "whom";
 
 /// How many rules there are: `r0` …, each matching the events that name it.
 pub(super) const RULES: usize = 4;
@@ -61,9 +63,19 @@ impl Spec {
     }
 
     fn over_rules(at: usize, dice: &mut Dice) -> Spec {
-        let groups: [&[&'static str]; 8] =
-            [&[], &[USER], &[ADDRESS], &[ACCOUNT, USER], &[ACTOR], &[ACTOR], &[ACTOR, USER], &[ACTOR, ADDRESS]];
-        let values: [&[&'static str]; 4] = [&[VALUE], &[VALUE], &[VALUE, USER], &[ACTOR]];
+        let groups: [&[&'static str]; 10] = [
+            &[],
+            &[USER],
+            &[ADDRESS],
+            &[ACCOUNT, USER],
+            &[ACTOR],
+            &[ACTOR],
+            &[ACTOR, USER],
+            &[ACTOR, ADDRESS],
+            &[WHOM],
+            &[ACTOR, WHOM],
+        ];
+        let values: [&[&'static str]; 6] = [&[VALUE], &[VALUE], &[VALUE, USER], &[ACTOR], &[ACTOR, VALUE], &[WHOM]];
         let kind = match dice.below(6) {
             0 => Kind::EventCount(dice.between(1, 4)),
             1 => Kind::ValueCount(dice.between(1, 3), dice.pick(&values).to_vec()),
@@ -116,6 +128,8 @@ impl Spec {
         if !rules.is_empty() {
             text += &format!("    aliases:\n        {ADDRESS}:\n");
             rules.iter().for_each(|rule| text += &format!("            {rule}: sourceIPAddress\n"));
+            text += &format!("        {WHOM}:\n");
+            rules.iter().for_each(|rule| text += &format!("            {rule}: {}\n", whom(rule)));
         }
         match &self.kind {
             Kind::EventCount(least) => text += &format!("    condition: {{gte: {least}}}\n"),
@@ -135,6 +149,11 @@ impl Spec {
             _ => "1 of them".to_owned(),
         }
     }
+}
+
+/// What [`WHOM`] stands for in a rule.
+pub(super) fn whom(rule: &str) -> &'static str {
+    if ["r0", "r1"].contains(&rule) { ACTOR } else { USER }
 }
 
 fn rule_yaml(at: usize) -> String {

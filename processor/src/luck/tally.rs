@@ -36,7 +36,7 @@ impl Tally {
         };
         if cases >= 500 {
             least(self.correlated, 200, "correlated findings");
-            least(self.ambiguous, 10, "findings of equal times");
+            least(self.ambiguous, 4, "findings of equal times");
             least(self.deaths_in_calls, 25, "deaths in calls");
             least(self.other_deaths, 5, "other deaths");
             least(self.stops, 3, "stops");
