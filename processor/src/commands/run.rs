@@ -36,14 +36,16 @@ use crate::{clock, context, rule_files};
 const AT_A_TIME: usize = 256;
 
 pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Result<Outcome> {
-    let live = context::tables(settings).await?;
+    // First of all: tables may be waited for.
+    let shutdown = CancellationToken::new();
+    cancel_on_signal(shutdown.clone())?;
+    let Some(live) = shutdown.run_until_cancelled(context::tables(settings)).await else { return Ok(Outcome::Fine) };
+    let live = live?;
     let (rules, policy) = rule_files::to_evaluate(&args.rules.rules, settings, &live.now())?;
     let rules = Arc::new(rules);
     for remark in settings.remarks(&live.now().accounts, clock::now()) {
         tracing::warn!("{remark}");
     }
-    let shutdown = CancellationToken::new();
-    cancel_on_signal(shutdown.clone())?;
     live.keep(&shutdown);
     let enricher = Enricher::new(settings, live, None).map_err(Failure::Usage)?;
     let assessor = Assessor::new(policy, enricher);

@@ -78,7 +78,7 @@ pub(super) async fn twins(reputation: Mood, lineage: Mood, organization: Mood) -
     settings.organizations.enabled = true;
     let (watch, fails_at) = (Watch::new(organization), AtomicUsize::new(0));
     let organization = FailingOrganization { inner: example(), watch, fails_at };
-    let live = Live::open(&settings, Some(Arc::new(organization)), Purpose::Evaluate).await.unwrap();
+    let live = Live::open(&settings, Some(Arc::new(organization)), Purpose::Show).await.unwrap();
     let (reputation, lineage) = (Watch::new(reputation), Watch::new(lineage));
     let reputations = FailingSource { inner: AllReported, watch: reputation.clone() };
     let lineages = FailingSource { inner: AllAlice, watch: lineage.clone() };
@@ -204,14 +204,15 @@ async fn accounts_come_back_too() {
         std::fs::remove_file(folder.path().join("organization.json")).ok();
         let watch = Watch::new(mood);
         let failing = FailingOrganization { inner: example(), watch: watch.clone(), fails_at: AtomicUsize::new(0) };
-        let live = Live::open(&settings, Some(Arc::new(failing)), Purpose::Evaluate).await.unwrap();
+        let live = Live::open(&settings, Some(Arc::new(failing)), Purpose::Show).await.unwrap();
         let enricher = Enricher::without_services(live.clone(), None);
         let shutdown = tokio_util::sync::CancellationToken::new();
         live.keep(&shutdown);
         let context = |known: Known| known.context(&finding(1, "8.8.8.8"), &live.now());
         assert_eq!(missing(&context(enricher.prefetch(&[]).await)), ["accounts"], "{mood:?}");
         watch.set(Mood::Well);
-        tokio::time::sleep(Duration::from_secs(4 * 3600)).await;
+        // What was never answered is asked for again at once, and not when its hour is over.
+        tokio::time::sleep(Duration::from_secs(180)).await;
         let back = context(enricher.prefetch(&[]).await);
         assert!(back.missing.is_empty() && back.account.is_some(), "{mood:?}: {back:?}");
         shutdown.cancel();
@@ -221,6 +222,43 @@ async fn accounts_come_back_too() {
         assert_eq!(live.accounts_missing(), None);
         assert_eq!(live.now().accounts.len(), 5);
     }
+}
+
+/// Rules that ask for accounts find other things without them.
+#[tokio::test(start_paused = true)]
+async fn detection_does_not_start_without_the_accounts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = Settings::default();
+    settings.data.folder = folder.path().to_owned();
+    settings.organizations.enabled = true;
+    let open = async |watch: &Arc<Watch>, fails_at| {
+        let failing = FailingOrganization::new(watch.clone(), fails_at);
+        Live::open(&settings, Some(Arc::new(failing)), Purpose::Evaluate).await
+    };
+    let kept = folder.path().join("organization.json");
+    let minute = Duration::from_secs(60);
+    for mood in BAD_MOODS.into_iter().filter(|mood| *mood != Mood::Panics) {
+        for fails_at in [0, 10] {
+            let begun = Instant::now();
+            let failure = open(&Watch::new(mood), fails_at).await.unwrap_err();
+            let text = failure.to_string();
+            assert!(matches!(failure, crate::failure::Failure::Outside(_)), "{mood:?}: {text}");
+            assert!(text.contains("`organizations.enabled`") && text.contains("infra/README.md"), "{text}");
+            assert!((3 * minute..=10 * minute).contains(&begun.elapsed()), "{mood:?}: {:?}", begun.elapsed());
+            // One that comes back while it is waited for.
+            let watch = Watch::new(mood);
+            let (live, ()) = tokio::join!(open(&watch, fails_at), async {
+                tokio::time::sleep(minute).await;
+                watch.set(Mood::Well);
+            });
+            let live = live.unwrap();
+            assert_eq!((live.accounts_missing(), live.now().accounts.len()), (None, 5), "{mood:?}");
+            std::fs::remove_file(&kept).unwrap();
+        }
+    }
+    let begun = Instant::now();
+    let text = open(&Watch::new(Mood::Refuses), 3).await.unwrap_err().to_string();
+    assert!(text.contains("AccessDeniedException") && begun.elapsed() < minute, "{text}");
 }
 
 #[test]

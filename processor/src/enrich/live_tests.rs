@@ -10,6 +10,7 @@ use axum::routing::get;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use super::files::LOOK;
 use super::*;
 use crate::settings::AddressList;
 

@@ -24,6 +24,8 @@ pub(crate) enum Mood {
     Garbage,
     /// It wants to be left alone.
     Limits(Option<Duration>),
+    /// It does not let us ask.
+    Refuses,
     /// It panics.
     Panics,
     /// It answers so many keys and then fails.
@@ -129,6 +131,7 @@ impl<S: Source> Source for FailingSource<S> {
             Mood::Hangs => std::future::pending().await,
             Mood::Garbage => Loaded::failed(Fault::Nonsense("no JSON".to_owned())),
             Mood::Limits(retry_after) => Loaded::failed(Fault::Limited { retry_after }),
+            Mood::Refuses => Loaded::failed(Fault::Refused("403".to_owned())),
             Mood::Panics => panic!("a source that panics"),
             Mood::Partly(n) => {
                 let mut loaded = self.inner.load(keys.into_iter().take(n).collect()).await;

@@ -7,8 +7,8 @@ mod kept;
 mod tests;
 #[cfg(test)]
 pub(crate) mod twins;
+mod walk;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use async_trait::async_trait;
 pub(crate) use aws::AwsOrganization;
 pub(crate) use chart::{Chart, Member, Unit, merged};
 pub(crate) use kept::{Kept, KeptAccounts, replace};
+pub(crate) use walk::Walk;
 
 use super::source::Fault;
 
@@ -43,40 +44,6 @@ pub(crate) trait Organization: std::fmt::Debug + Send + Sync {
     async fn accounts(&self, parent: &str, next: Option<String>) -> Result<Page<Member>, Fault>;
     /// Tags of an account.
     async fn tags(&self, account: &str, next: Option<String>) -> Result<Page<(String, String)>, Fault>;
-}
-
-/// Asks for all of it, one question after another: the service takes few a second. All or nothing, since half an
-/// organisation looks like one whose other accounts are gone.
-///
-/// # Errors
-/// What the first question failed with that was not answered.
-pub(crate) async fn walk(organization: &dyn Organization) -> Result<Chart, Fault> {
-    let mut chart = Chart::default();
-    let roots = all(|next| organization.roots(next)).await?;
-    let mut seen: HashSet<String> = roots.iter().cloned().collect();
-    let mut parents: VecDeque<String> = roots.iter().cloned().collect();
-    chart.roots = roots;
-    while let Some(parent) = parents.pop_front() {
-        for (id, name) in all(|next| organization.units(&parent, next)).await? {
-            // A unit has one parent: whatever comes round again is left out.
-            if seen.insert(id.clone()) {
-                parents.push_back(id.clone());
-                chart.units.push(Unit { id, name, parent: parent.clone() });
-            }
-        }
-        for mut member in all(|next| organization.accounts(&parent, next)).await? {
-            member.parent.clone_from(&parent);
-            chart.members.push(member);
-        }
-        if chart.units.len() + chart.members.len() > MOST {
-            return Err(Fault::Nonsense(format!("more than {MOST} units and accounts")));
-        }
-    }
-    for member in &mut chart.members {
-        let id = member.id.clone();
-        member.tags = all(|next| organization.tags(&id, next)).await?.into_iter().collect::<BTreeMap<_, _>>();
-    }
-    Ok(chart)
 }
 
 /// All pages of an answer.

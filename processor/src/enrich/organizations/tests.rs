@@ -1,4 +1,4 @@
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_organizations::types::Tag;
 use dial_emulators::{Ministack, sdk_config};
@@ -7,6 +7,10 @@ use dial_rules::event::Millis;
 use super::super::twins::{BAD_MOODS, Mood, Watch};
 use super::twins::{FailingOrganization, MemoryOrganization, example};
 use super::*;
+
+async fn walk(organization: &dyn Organization) -> Result<Chart, Fault> {
+    Walk::default().go(organization).await
+}
 
 #[tokio::test]
 async fn the_whole_organisation_is_walked_over_small_pages() {
@@ -37,6 +41,103 @@ async fn whichever_call_fails_half_an_organisation_is_none() {
             assert!(walk(&failing).await.is_err(), "{mood:?} at call {fails_at}");
         }
     }
+}
+
+/// What was answered is not asked for again, whichever call failed, nor what a give-up cut off.
+#[tokio::test(start_paused = true)]
+async fn a_walk_goes_on_where_it_failed() {
+    let calls = {
+        let whole = FailingOrganization::new(Watch::new(Mood::Well), 0);
+        walk(&whole).await.unwrap();
+        whole.watch.calls()
+    };
+    for mood in BAD_MOODS.into_iter().filter(|mood| *mood != Mood::Panics) {
+        for fails_at in 0..calls {
+            let failing = FailingOrganization::new(Watch::new(mood), fails_at);
+            let mut walk = Walk::default();
+            let given_up = tokio::time::timeout(Duration::from_secs(1), walk.go(&failing)).await;
+            assert!(!matches!(given_up, Ok(Ok(_))), "{mood:?} at call {fails_at}");
+            failing.watch.set(Mood::Well);
+            assert_eq!(walk.go(&failing).await, Walk::default().go(&example()).await, "{mood:?} at call {fails_at}");
+            if mood == Mood::Garbage {
+                continue; // after that nothing is trusted
+            }
+            // Again: the pages of one answer and of the units beside it, or as many tags as are asked for at once.
+            let again = failing.watch.calls() - calls;
+            assert!(again <= 16, "{mood:?} at call {fails_at}: {again} calls again");
+            if fails_at > calls / 2 {
+                assert!(again < fails_at, "{mood:?} at call {fails_at}: it began anew");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_answered_long_ago_is_asked_for_again() {
+    let failing = FailingOrganization::new(Watch::new(Mood::Down), 6);
+    let mut walk = Walk::default();
+    walk.go(&failing).await.unwrap_err();
+    failing.watch.set(Mood::Well);
+    let before = (failing.watch.calls(), walk.answered());
+    assert!(before.1 > 0);
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    walk.go(&failing).await.unwrap();
+    let whole = FailingOrganization::new(Watch::new(Mood::Well), 0);
+    Walk::default().go(&whole).await.unwrap();
+    assert_eq!(failing.watch.calls() - before.0, whole.watch.calls());
+}
+
+/// Answers after a while, and knows how many wait for it.
+#[derive(Debug, Default)]
+struct Busy {
+    accounts: usize,
+    waiting: AtomicUsize,
+    most: AtomicUsize,
+    /// More at once than this are turned away.
+    limit: usize,
+}
+
+#[async_trait]
+impl Organization for Busy {
+    async fn roots(&self, _: Option<String>) -> Result<Page<String>, Fault> {
+        Ok(Page { items: vec!["r".to_owned()], next: None })
+    }
+    async fn units(&self, _: &str, _: Option<String>) -> Result<Page<(String, String)>, Fault> {
+        Ok(Page { items: Vec::new(), next: None })
+    }
+    async fn accounts(&self, _: &str, _: Option<String>) -> Result<Page<Member>, Fault> {
+        let member = |n| Member { id: format!("{n:012}"), ..Member::default() };
+        Ok(Page { items: (0..self.accounts).map(member).collect(), next: None })
+    }
+    async fn tags(&self, account: &str, _: Option<String>) -> Result<Page<(String, String)>, Fault> {
+        let waiting = self.waiting.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(waiting, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        if waiting > self.limit {
+            return Err(Fault::Limited { retry_after: None });
+        }
+        Ok(Page { items: vec![("of".to_owned(), account.to_owned())], next: None })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tags_are_asked_for_a_few_at_a_time_and_fewer_when_that_is_too_many() {
+    let busy = Busy { accounts: 400, limit: 8, ..Busy::default() };
+    let begun = tokio::time::Instant::now();
+    let chart = walk(&busy).await.unwrap();
+    assert_eq!(busy.most.load(Ordering::SeqCst), 8);
+    assert!(begun.elapsed() <= Duration::from_secs(6), "{:?}", begun.elapsed());
+    assert!(chart.members.iter().all(|member| member.tags["of"] == member.id));
+    let strict = Busy { accounts: 400, limit: 2, ..Busy::default() };
+    let mut walk = Walk::default();
+    let mut limited = 0;
+    while let Err(fault) = walk.go(&strict).await {
+        assert_eq!(fault, Fault::Limited { retry_after: None });
+        strict.waiting.store(0, Ordering::SeqCst);
+        limited += 1;
+    }
+    assert_eq!(limited, 2, "from eight to four, and to two");
 }
 
 #[tokio::test]

@@ -64,6 +64,11 @@ pub(crate) struct FailingOrganization {
 }
 
 impl FailingOrganization {
+    /// The example, which answers so many calls before the watch's mood holds.
+    pub(crate) fn new(watch: Arc<Watch>, fails_at: usize) -> FailingOrganization {
+        FailingOrganization { inner: example(), watch, fails_at: AtomicUsize::new(fails_at) }
+    }
+
     async fn before(&self) -> Result<(), Fault> {
         let call = self.watch.calls.fetch_add(1, Ordering::Relaxed);
         if call < self.fails_at.load(Ordering::Relaxed) {
@@ -73,6 +78,7 @@ impl FailingOrganization {
             Mood::Well => Ok(()),
             Mood::Hangs => std::future::pending().await,
             Mood::Limits(retry_after) => Err(Fault::Limited { retry_after }),
+            Mood::Refuses => Err(Fault::Refused("AccessDeniedException".to_owned())),
             Mood::Garbage => Err(Fault::Nonsense("no JSON".to_owned())),
             _ => Err(Fault::Unavailable("connection refused".to_owned())),
         }
