@@ -16,7 +16,7 @@ use dial_rules::event::Millis;
 use dial_rules::lineage::{Ancestry, Lineage, Link, ancestries};
 use futures::StreamExt;
 
-use super::row::{KEPT, Row, step};
+use super::row::{KEPT, Row, step_over};
 use super::{ActorError, ActorStore, Learned};
 use crate::dynamodb::{Item, batch_get, create_expiring, explain};
 use crate::retry;
@@ -47,11 +47,13 @@ pub struct DynamoActorStore {
     kept: Duration,
 }
 
-/// A row and the version of it.
+/// A row as it was read.
 #[derive(Debug, Clone)]
 struct Stored {
-    row: Row,
-    version: u64,
+    /// What it says, or what is wrong with it.
+    row: Result<Row, String>,
+    /// [`VERSION`], whatever that holds.
+    version: Option<AttributeValue>,
 }
 
 impl DynamoActorStore {
@@ -66,11 +68,11 @@ impl DynamoActorStore {
         Self { kept, ..self }
     }
 
-    /// The rows of these credentials, as of now. One that is damaged is an error of its own, so that it stops no other.
+    /// The rows of these credentials, as of now.
     async fn read<'a>(
         &self,
         credentials: impl Iterator<Item = &'a String>,
-    ) -> Result<HashMap<String, Result<Stored, ActorError>>, ActorError> {
+    ) -> Result<HashMap<String, Stored>, ActorError> {
         let items = batch_get(&self.client, &self.table, credentials.map(|id| key(id)).collect()).await;
         let items = items.map_err(|e| ActorError::unavailable(format!("read DynamoDB table {}", self.table), e))?;
         Ok(items.iter().map(parse).collect())
@@ -81,46 +83,54 @@ impl DynamoActorStore {
         &self,
         credential: &String,
         update: Ancestry,
-        current: Option<Result<Stored, ActorError>>,
+        mut current: Option<Stored>,
         now: Millis,
     ) -> Result<bool, ActorError> {
-        let mut current = current.transpose()?;
         let mut attempt = 0;
         loop {
-            let version = current.as_ref().map(|stored| stored.version);
-            let Some(row) = step(current.as_ref().map(|stored| &stored.row), update.clone(), now, self.kept) else {
-                return Ok(false);
-            };
-            if self.write(credential, &row, version).await? {
+            let row = current.as_ref().map(|stored| stored.row.as_ref());
+            let Some(row) = step_over(credential, row, update.clone(), now, self.kept) else { return Ok(false) };
+            if self.write(credential, &row, current.as_ref()).await? {
                 return Ok(true);
             }
             attempt += 1;
             let delay = retry::delay(attempt, RandomState::new().hash_one(attempt));
             let contended = || ActorError::Contended { credential: credential.clone(), attempts: attempt };
             tokio::time::sleep(delay.ok_or_else(contended)?).await;
-            current = self.read([credential].into_iter()).await?.remove(credential).transpose()?;
+            current = self.read([credential].into_iter()).await?.remove(credential);
         }
     }
 
-    /// Writes the row unless it is no longer at `version`; says whether it did.
-    async fn write(&self, credential: &str, row: &Row, version: Option<u64>) -> Result<bool, ActorError> {
+    /// Writes the row unless another one is there than was read; says whether it did.
+    async fn write(&self, credential: &str, row: &Row, read: Option<&Stored>) -> Result<bool, ActorError> {
+        let version = read.and_then(|stored| stored.version.as_ref());
+        let number = version.and_then(|version| version.as_n().ok()?.parse::<u64>().ok()).unwrap_or(0);
         let mut call = self.client.update_item().table_name(&self.table).set_key(Some(key(credential)));
-        let mut assignments = Vec::new();
-        for (i, (name, value)) in attributes(row, version.unwrap_or(0) + 1).into_iter().enumerate() {
-            call = call
-                .expression_attribute_names(format!("#a{i}"), name)
-                .expression_attribute_values(format!(":a{i}"), value);
-            assignments.push(format!("#a{i} = :a{i}"));
+        let (mut set, mut remove) = (Vec::new(), Vec::new());
+        for (i, (name, value)) in attributes(row, number.wrapping_add(1)).into_iter().enumerate() {
+            call = call.expression_attribute_names(format!("#a{i}"), name);
+            match value {
+                Some(value) => {
+                    call = call.expression_attribute_values(format!(":a{i}"), value);
+                    set.push(format!("#a{i} = :a{i}"));
+                }
+                None => remove.push(format!("#a{i}")),
+            }
         }
-        call = call.update_expression(format!("SET {}", assignments.join(", ")));
-        call = match version {
-            None => {
+        let remove = if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };
+        call = call.update_expression(format!("SET {}{remove}", set.join(", ")));
+        // Of a damaged row too: what another worker wrote over it meanwhile is not lost.
+        call = match (read, version) {
+            (None, _) => {
                 call.condition_expression("attribute_not_exists(#id)").expression_attribute_names("#id", ACCESS_KEY_ID)
             }
-            Some(version) => call
+            (Some(_), None) => call
+                .condition_expression("attribute_not_exists(#version)")
+                .expression_attribute_names("#version", VERSION),
+            (Some(_), Some(version)) => call
                 .condition_expression("#version = :version")
                 .expression_attribute_names("#version", VERSION)
-                .expression_attribute_values(":version", AttributeValue::N(version.to_string())),
+                .expression_attribute_values(":version", version.clone()),
         };
         match call.send().await {
             Ok(_) => Ok(true),
@@ -157,7 +167,11 @@ impl ActorStore for DynamoActorStore {
     async fn known(&self, credentials: &BTreeSet<String>) -> Result<HashMap<String, Ancestry>, ActorError> {
         // DynamoDB refuses an empty key.
         let rows = self.read(credentials.iter().filter(|credential| !credential.is_empty())).await?;
-        rows.into_iter().map(|(credential, stored)| Ok((credential, stored?.row.ancestry))).collect()
+        let row = |(credential, stored): (String, Stored)| match stored.row {
+            Ok(row) => Ok((credential, row.ancestry)),
+            Err(reason) => Err(ActorError::Damaged { credential, reason }),
+        };
+        rows.into_iter().map(row).collect()
     }
 }
 
@@ -165,31 +179,29 @@ fn key(credential: &str) -> Item {
     HashMap::from([(ACCESS_KEY_ID.to_owned(), AttributeValue::S(credential.to_owned()))])
 }
 
-/// What a row says, its key aside. Sets only grow, so one that is empty was never there.
-fn attributes(row: &Row, version: u64) -> Vec<(&'static str, AttributeValue)> {
+/// What a row says, its key aside; `None` where it has no such attribute, since DynamoDB knows no empty sets.
+fn attributes(row: &Row, version: u64) -> Vec<(&'static str, Option<AttributeValue>)> {
     let Row { ancestry: Ancestry { from, sessions, cut }, expires } = row;
-    let sets = [(CREDENTIALS, &from.credentials), (PERSONS, &from.persons), (SESSIONS, sessions)];
-    let sets = sets.into_iter().filter(|(_, set)| !set.is_empty());
-    let sets = sets.map(|(name, set)| (name, AttributeValue::Ss(set.iter().cloned().collect())));
-    let mut attributes: Vec<_> = sets.collect();
-    attributes.push((CUT, AttributeValue::Bool(*cut)));
-    attributes.push((EXPIRES, AttributeValue::N(expires.to_string())));
-    attributes.push((VERSION, AttributeValue::N(version.to_string())));
-    attributes
+    let set = |set: &BTreeSet<String>| (!set.is_empty()).then(|| AttributeValue::Ss(set.iter().cloned().collect()));
+    vec![
+        (CREDENTIALS, set(&from.credentials)),
+        (PERSONS, set(&from.persons)),
+        (SESSIONS, set(sessions)),
+        (CUT, Some(AttributeValue::Bool(*cut))),
+        (EXPIRES, Some(AttributeValue::N(expires.to_string()))),
+        (VERSION, Some(AttributeValue::N(version.to_string()))),
+    ]
 }
 
 /// A row as [`attributes`] writes it, and its key.
-fn parse(item: &Item) -> (String, Result<Stored, ActorError>) {
+fn parse(item: &Item) -> (String, Stored) {
     let credential = item.get(ACCESS_KEY_ID).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
-    let stored = read_attributes(item).map_err(|name| ActorError::Damaged {
-        credential: credential.clone(),
-        reason: format!("its attribute `{name}` is missing or of the wrong type"),
-    });
-    (credential, stored)
+    let row = read_attributes(item).map_err(|name| format!("its attribute `{name}` is missing or of the wrong type"));
+    (credential, Stored { row, version: item.get(VERSION).cloned() })
 }
 
 /// The row, or the name of the attribute that is not as it should be.
-fn read_attributes(item: &Item) -> Result<Stored, &'static str> {
+fn read_attributes(item: &Item) -> Result<Row, &'static str> {
     let set = |name: &'static str| match item.get(name) {
         None => Ok(BTreeSet::new()),
         Some(value) => value.as_ss().map(|set| set.iter().cloned().collect()).map_err(|_| name),
@@ -199,8 +211,8 @@ fn read_attributes(item: &Item) -> Result<Stored, &'static str> {
     let from = Lineage { credentials: set(CREDENTIALS)?, persons: set(PERSONS)? };
     let ancestry = Ancestry { from, sessions: set(SESSIONS)?, cut };
     let expires = number(EXPIRES)?.parse().map_err(|_| EXPIRES)?;
-    let version = number(VERSION)?.parse().map_err(|_| VERSION)?;
-    Ok(Stored { row: Row { ancestry, expires }, version })
+    number(VERSION)?.parse::<u64>().map_err(|_| VERSION)?;
+    Ok(Row { ancestry, expires })
 }
 
 /// Creates the table of actors, billed by request, and waits until it can be used. A table of that name that exists already is

@@ -30,6 +30,25 @@ pub(crate) fn step(current: Option<&Row>, update: Ancestry, now: Millis, kept: D
     (!(same && young)).then_some(Row { ancestry, expires: expires.max(current.expires) })
 }
 
+/// As [`step`], where a row that cannot be read, for the reason that is there instead, is written over: what is kept is what
+/// events taught, and a shard does not wait for somebody to mend one row. What else it said is gone, which `cut` tells.
+pub(crate) fn step_over(
+    credential: &str,
+    current: Option<Result<&Row, &String>>,
+    update: Ancestry,
+    now: Millis,
+    kept: Duration,
+) -> Option<Row> {
+    match current {
+        Some(Err(reason)) => {
+            tracing::warn!(credential, reason, "the row of this credential is damaged, and written over");
+            step(None, Ancestry { cut: true, ..update }, now, kept)
+        }
+        Some(Ok(row)) => step(Some(row), update, now, kept),
+        None => step(None, update, now, kept),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +57,16 @@ mod tests {
     fn known(person: &str) -> Ancestry {
         let from = Lineage { persons: [person.to_owned()].into(), ..Lineage::default() };
         Ancestry { from, ..Ancestry::default() }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_written_over() {
+        let kept = Duration::from_secs(100);
+        let reason = "no JSON".to_owned();
+        let row = step_over("ASIA1", Some(Err(&reason)), known("a"), 1_000_000, kept).unwrap_or_default();
+        assert_eq!((row.expires, &row.ancestry), (1_100, &Ancestry { cut: true, ..known("a") }));
+        assert_eq!(step_over("ASIA1", Some(Ok(&row)), known("a"), 1_000_000, kept), None);
+        assert_eq!(step_over("ASIA1", None, known("a"), 1_000_000, kept).map(|row| row.ancestry), Some(known("a")));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use dial_rules::event::Millis;
 use dial_rules::lineage::{Ancestry, Link, ancestries};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::row::{KEPT, Row, step};
+use super::row::{KEPT, Row, step_over};
 use super::{ActorError, ActorStore, Learned};
 use crate::sqlite::connect;
 
@@ -113,7 +113,8 @@ impl ActorStore for SqliteActorStore {
             transaction.prepare_cached(FORGET)?.execute(params![now.div_euclid(1000)])?;
             let mut learned = Learned::default();
             for (credential, update) in ancestries(links) {
-                match step(read(&transaction, &credential)?.as_ref(), update, now, kept) {
+                let current = read(&transaction, &credential)?;
+                match step_over(&credential, current.as_ref().map(Result::as_ref), update, now, kept) {
                     Some(row) => {
                         let text = serde_json::to_string(&row.ancestry).map_err(|e| SqliteError::Database(e.into()))?;
                         transaction.prepare_cached(WRITE)?.execute(params![credential, text, row.expires])?;
@@ -133,8 +134,12 @@ impl ActorStore for SqliteActorStore {
         let known = move |connection: &mut Connection| {
             let mut known = HashMap::new();
             for credential in credentials {
-                if let Some(row) = read(connection, &credential)? {
-                    known.insert(credential, row.ancestry);
+                match read(connection, &credential)? {
+                    Some(Ok(row)) => drop(known.insert(credential, row.ancestry)),
+                    Some(Err(reason)) => {
+                        return Err(SqliteError::Content(ActorError::Damaged { credential, reason }));
+                    }
+                    None => {}
                 }
             }
             Ok(known)
@@ -143,13 +148,13 @@ impl ActorStore for SqliteActorStore {
     }
 }
 
-fn read(connection: &Connection, credential: &str) -> Result<Option<Row>, SqliteError> {
+/// The row, or what is wrong with it.
+fn read(connection: &Connection, credential: &str) -> Result<Option<Result<Row, String>>, SqliteError> {
     let mut statement = connection.prepare_cached(READ)?;
     let row: Option<(String, i64)> =
         statement.query_row(params![credential], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let Some((text, expires)) = row else { return Ok(None) };
-    let damaged =
-        |e: serde_json::Error| ActorError::Damaged { credential: credential.to_owned(), reason: e.to_string() };
-    let ancestry = serde_json::from_str(&text).map_err(|e| SqliteError::Content(damaged(e)))?;
-    Ok(Some(Row { ancestry, expires }))
+    let parse = |(text, expires): (String, i64)| {
+        serde_json::from_str(&text).map(|ancestry| Row { ancestry, expires }).map_err(|error| error.to_string())
+    };
+    Ok(row.map(parse))
 }

@@ -15,7 +15,7 @@ use thiserror::Error;
 #[async_trait]
 pub trait ActorStore: std::fmt::Debug + Send + Sync {
     /// Joins `links` to the store. When it returns `Ok`, all of them are durable. What is known already is not written again,
-    /// but for a row half of whose time is over.
+    /// but for a row half of whose time is over. A row that is damaged is written over.
     ///
     /// # Errors
     ///
@@ -28,7 +28,7 @@ pub trait ActorStore: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// When the store cannot be read, or a row is damaged.
     async fn known(&self, credentials: &BTreeSet<String>) -> Result<HashMap<String, Ancestry>, ActorError>;
 }
 
@@ -61,7 +61,9 @@ pub enum ActorError {
         attempts: u32,
     },
     /// A row is there, but not as any version of this program writes it.
-    #[error("what is known of {credential} is damaged ({reason}); delete the row, or restore it from a backup")]
+    #[error(
+        "what is known of {credential} is damaged ({reason}); the next event that tells of it writes it anew, or delete the row"
+    )]
     Damaged {
         /// The access key id.
         credential: String,

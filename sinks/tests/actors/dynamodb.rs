@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use dial_emulators::{Ministack, unique};
 use dial_sinks::actors::dynamodb::{DynamoActorStore, create_table};
-use dial_sinks::actors::{ActorError, ActorStore};
+use dial_sinks::actors::{ActorError, ActorStore, Learned};
 
 use crate::suite::{self, KEPT, NOW, Store, Subject, link, temporary};
 
@@ -90,16 +90,40 @@ async fn creating_the_table_twice_keeps_it_and_its_ttl() {
 }
 
 #[tokio::test]
-async fn a_damaged_row_is_named_and_its_neighbours_are_learned() {
-    let (store, client, table) = store().await;
-    store.learn(vec![link(1, 1)], NOW).await.unwrap();
-    set(&client, &table, 1, "persons", "no set").await;
-    let damaged =
-        |error: &ActorError| matches!(error, ActorError::Damaged { credential, .. } if *credential == temporary(1));
-    let error = store.known(&[temporary(1)].into()).await.unwrap_err();
-    assert!(damaged(&error) && error.to_string().contains("`persons`"), "{error}");
-    assert!(damaged(&store.learn(vec![link(1, 2), link(2, 1)], NOW).await.unwrap_err()));
-    assert_eq!(store.known(&[temporary(2)].into()).await.unwrap().len(), 1);
+async fn a_damaged_row_is_named_and_written_over() {
+    for attribute in ["persons", "sessions", "cut", "expires", "version"] {
+        let (store, client, table) = store().await;
+        store.learn(vec![link(1, 1)], NOW).await.unwrap();
+        set(&client, &table, 1, attribute, "of no use").await;
+        let error = store.known(&[temporary(1)].into()).await.unwrap_err();
+        assert!(matches!(&error, ActorError::Damaged { credential, .. } if *credential == temporary(1)), "{error}");
+        assert!(error.to_string().contains(&format!("`{attribute}`")), "{error}");
+        let learned = store.learn(vec![link(1, 2), link(2, 1)], NOW).await.unwrap();
+        assert_eq!(learned, Learned { written: 2, unchanged: 0 }, "{attribute}");
+        let known = store.known(&[temporary(1), temporary(2)].into()).await.unwrap();
+        assert_eq!((&known[&temporary(1)].from, known[&temporary(1)].cut), (&link(1, 2).from, true), "{attribute}");
+        assert_eq!((&known[&temporary(2)].from, known[&temporary(2)].cut), (&link(2, 1).from, false));
+        assert_eq!(store.learn(vec![link(1, 2)], NOW).await.unwrap().unchanged, 1);
+    }
+}
+
+/// Who writes over it later joins what others have put there.
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_that_write_over_a_damaged_row_at_once_lose_nothing() {
+    for attribute in ["persons", "version"] {
+        let (store, client, table) = store().await;
+        store.learn(vec![link(1, 0)], NOW).await.unwrap();
+        set(&client, &table, 1, attribute, "of no use").await;
+        let learn = |n| {
+            let store = store.clone();
+            async move { store.learn(vec![link(1, n)], NOW).await.unwrap() }
+        };
+        tokio::join!(learn(2), learn(3), learn(4), learn(5));
+        let known = store.known(&[temporary(1)].into()).await.unwrap().remove(&temporary(1)).unwrap();
+        for n in 2..=5 {
+            assert!(known.from.contains(&link(1, n).from), "{attribute}: {n} of {known:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dial_sinks::actors::sqlite::SqliteActorStore;
-use dial_sinks::actors::{ActorError, ActorStore};
+use dial_sinks::actors::{ActorError, ActorStore, Learned};
 
 use crate::suite::{self, KEPT, NOW, Store, Subject, link, temporary};
 
@@ -63,7 +63,7 @@ async fn actors_survive_a_restart_until_their_time_is_over() {
 }
 
 #[tokio::test]
-async fn damaged_rows_and_files_are_named() {
+async fn damaged_rows_are_written_over_and_damaged_files_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("actors.db");
     let store = SqliteActorStore::open(&path).await.unwrap();
@@ -71,6 +71,13 @@ async fn damaged_rows_and_files_are_named() {
     rusqlite::Connection::open(&path).unwrap().execute("UPDATE actors SET ancestry = '{'", []).unwrap();
     let error = store.known(&[temporary(1)].into()).await.unwrap_err();
     assert!(matches!(&error, ActorError::Damaged { credential, .. } if *credential == temporary(1)), "{error}");
+    // It stops nobody: its neighbours are learned, and so is what is taught of it from then on.
+    let learned = store.learn(vec![link(1, 2), link(2, 1)], NOW).await.unwrap();
+    assert_eq!(learned, Learned { written: 2, unchanged: 0 });
+    let known = store.known(&[temporary(1), temporary(2)].into()).await.unwrap();
+    assert_eq!((&known[&temporary(1)].from, known[&temporary(1)].cut), (&link(1, 2).from, true));
+    assert_eq!((&known[&temporary(2)].from, known[&temporary(2)].cut), (&link(2, 1).from, false));
+    assert_eq!(store.learn(vec![link(1, 2)], NOW).await.unwrap().unchanged, 1);
     std::fs::write(folder.path().join("text.db"), "no database, but long enough to be taken for one".repeat(40))
         .unwrap();
     let error = SqliteActorStore::open(folder.path().join("text.db")).await.unwrap_err().to_string();
