@@ -94,14 +94,16 @@ pub(crate) fn in_force(named: &[PathBuf], settings: &Settings) -> Result<(RuleSe
     governed(named, settings, |paths| load(paths, &settings.facts))
 }
 
-/// The same to evaluate with these tables.
+/// The same to evaluate with these tables, and those that follow them: the rule set keeps none but the settings' facts, so
+/// that a table which is replaced leaves memory.
 ///
 /// # Errors
 /// As [`in_force`]; and rules that ask what no table can answer.
 pub(crate) fn to_evaluate(named: &[PathBuf], settings: &Settings, tables: &Tables) -> Result<(RuleSet, Policy)> {
     governed(named, settings, |paths| {
         let rules = load(paths, tables)?;
-        answerable(&rules, settings).map(|()| rules)
+        answerable(&rules, settings)?;
+        Ok(rules.with_tables(settings.facts.clone()))
     })
 }
 

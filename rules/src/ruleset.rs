@@ -126,6 +126,12 @@ impl RuleSet {
         &self.correlations
     }
 
+    /// The same rules with other tables of their own.
+    #[must_use]
+    pub fn with_tables(self, tables: Tables) -> RuleSet {
+        RuleSet { tables, ..self }
+    }
+
     /// The tables that facts use.
     pub fn tables(&self) -> &Tables {
         &self.tables

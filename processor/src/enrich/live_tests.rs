@@ -137,6 +137,24 @@ async fn a_replaced_table_comes_into_force_and_a_bad_one_does_not() {
     assert_eq!(city(&live).as_deref(), Some("Bremen"), "nobody looks any more");
 }
 
+/// A database has hundreds of megabytes: once replaced, nobody holds it.
+#[tokio::test]
+async fn rules_keep_no_table_that_may_be_replaced() {
+    let mut place = Place::new();
+    place.settings.addresses.city = Some(place.write("city.mmdb", cities("Berlin")));
+    place.settings.accounts = [("111122223333".to_owned(), dial_rules::accounts::Account::default())].into();
+    place.settings.facts.known_countries = ["DE".to_owned()].into();
+    let live = place.open().await.unwrap();
+    let first = Arc::downgrade(&live.now());
+    let (rules, _) = crate::rule_files::to_evaluate(&[], &place.settings, &live.now()).unwrap();
+    assert_eq!(rules.tables().addresses.look_up("8.8.8.8", NOW).city, None);
+    assert!(rules.tables().accounts.is_empty() && rules.tables().known_countries.contains("DE"));
+    live.exchange(Slot::City, "city.mmdb", cities("Hamburg")).unwrap();
+    live.publish();
+    assert!(first.upgrade().is_none(), "the first tables are gone");
+    assert_eq!(city(&live).as_deref(), Some("Hamburg"));
+}
+
 #[tokio::test]
 async fn lists_hold_until_they_expire() {
     let mut place = Place::new();
