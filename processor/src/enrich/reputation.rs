@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const BATCH: Duration = Duration::from_secs(15);
 /// How many questions are under way at a time.
 const AT_A_TIME: usize = 4;
+/// After so many answers in a row that make no sense it is the service that makes none, and not what was asked.
+const ODD_IN_A_ROW: usize = 3;
 /// The most bytes of an answer: it is a few hundred, with `verbose` more.
 const LARGEST: usize = 64 * 1024;
 /// The most characters kept of a text in an answer.
@@ -72,6 +75,8 @@ pub(crate) struct AbuseIpdb {
     service: ReputationService,
     client: Client,
     budget: Mutex<Budget>,
+    /// Answers without sense since the last one with.
+    odd: AtomicUsize,
 }
 
 impl AbuseIpdb {
@@ -81,7 +86,8 @@ impl AbuseIpdb {
     /// When no HTTPS client can be made on this machine.
     pub(crate) fn new(service: ReputationService) -> Result<AbuseIpdb, String> {
         let budget = Mutex::new(Budget::new(service.budget_per_minute, Instant::now()));
-        Ok(AbuseIpdb { service, client: http::client(PATIENCE)?, budget })
+        let client = http::client(PATIENCE, &service.url)?;
+        Ok(AbuseIpdb { service, client, budget, odd: AtomicUsize::new(0) })
     }
 
     async fn ask(&self, address: IpAddr) -> Result<Option<Reputation>, Fault> {
@@ -100,11 +106,32 @@ impl AbuseIpdb {
                 Fault::Refused(status) => {
                     Fault::Refused(format!("{status}: see that `reputation.key` names a key that is valid"))
                 }
+                // About this address: others may be taken.
+                Fault::Nonsense(status) if response.status().is_client_error() => Fault::Odd(status),
                 fault => fault,
             });
         }
-        let body = http::body(response, LARGEST).await?;
-        parse(&body, address).map(Some).map_err(Fault::Nonsense)
+        let odd = |fault| match fault {
+            Fault::Nonsense(why) => Fault::Odd(why),
+            fault => fault,
+        };
+        let body = http::body(response, LARGEST).await.map_err(odd)?;
+        parse(&body, address).map(Some).map_err(Fault::Odd)
+    }
+
+    /// Takes an answer for one address, or says what is wrong with the service: then the others would fare no better.
+    fn judge(&self, answer: Result<Option<Reputation>, Fault>) -> Result<Result<Option<Reputation>, Fault>, Fault> {
+        match answer {
+            Ok(answer) => {
+                self.odd.store(0, Ordering::Relaxed);
+                Ok(Ok(answer))
+            }
+            Err(Fault::Odd(why)) if self.odd.fetch_add(1, Ordering::Relaxed) + 1 >= ODD_IN_A_ROW => {
+                Err(Fault::Nonsense(why))
+            }
+            Err(fault @ Fault::Odd(_)) => Ok(Err(fault)),
+            Err(fault) => Err(fault),
+        }
     }
 }
 
@@ -133,10 +160,10 @@ impl Source for AbuseIpdb {
             .map(async |address| (address, self.ask(address).await));
         let mut asking = std::pin::pin!(asking.buffer_unordered(AT_A_TIME));
         while let Some((address, answer)) = asking.next().await {
-            match answer {
-                Ok(answer) => drop(answers.insert(address, answer)),
+            match self.judge(answer) {
+                Ok(Ok(answer)) => drop(answers.insert(address, answer)),
+                Ok(Err(odd)) => fault = fault.or(Some(odd)),
                 Err(failed) => {
-                    // The others would fare no better.
                     fault = Some(failed);
                     break;
                 }

@@ -40,6 +40,9 @@ async fn check(State(served): State<Served>, headers: HeaderMap, uri: Uri) -> Re
         "well" => body.into_response(),
         "mixed" if address.ends_with(".2") => StatusCode::UNPROCESSABLE_ENTITY.into_response(),
         "mixed" => body.into_response(),
+        "odd" if address.ends_with(".2") => StatusCode::NOT_FOUND.into_response(),
+        "odd" if address.ends_with(".4") => "<html>".into_response(),
+        "odd" => body.into_response(),
         "garbage" => "<html>not found</html>".into_response(),
         "other address" => body.replace(address, "9.9.9.9").into_response(),
         "odd score" => body.replace(":87", ":187").into_response(),
@@ -154,6 +157,39 @@ async fn a_batch_stops_at_the_first_failure() {
     let (url, calls) = server("500").await;
     source(url, 60).load(addresses(50)).await;
     assert!(calls.load(Ordering::Relaxed) <= AT_A_TIME);
+}
+
+#[tokio::test]
+async fn a_bad_answer_costs_its_address_and_neither_the_batch_nor_the_circuit() {
+    let (url, calls) = server("odd").await;
+    let cached = Cached::new(source(url, 1_000), Policy { patience: Duration::from_secs(5), ..Policy::default() });
+    let all = addresses(20);
+    for round in 1..=2 {
+        let answers = cached.get(all.clone()).await;
+        for address in &all {
+            let odd = ["8.8.4.2", "8.8.4.4"].contains(&address.to_string().as_str());
+            assert_eq!(matches!(answers.get(address), Ok(Some(_))), !odd, "{address}");
+            assert_eq!(matches!(answers.get(address), Err(Fault::Odd(_))), odd, "{address}");
+        }
+        let reading = cached.read();
+        assert!(!reading.open && reading.faults[4] == round, "{reading:?}");
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 22, "and is asked for again");
+}
+
+#[tokio::test]
+async fn a_service_that_makes_no_sense_at_all_is_left_alone() {
+    let (url, calls) = server("garbage").await;
+    let source = source(url.clone(), 1_000);
+    assert!(matches!(source.load(addresses(50)).await.fault, Some(Fault::Nonsense(_))));
+    assert!(calls.load(Ordering::Relaxed) <= ODD_IN_A_ROW + AT_A_TIME);
+    // One at a time too.
+    let cached =
+        Cached::new(super::tests::source(url, 1_000), Policy { patience: Duration::from_secs(5), ..Policy::default() });
+    for (n, address) in addresses(3).into_iter().enumerate() {
+        cached.get([address]).await;
+        assert_eq!(cached.read().open, n == 2, "after {}", n + 1);
+    }
 }
 
 #[tokio::test]

@@ -63,6 +63,9 @@ pub(crate) enum Fault {
     /// What it answered makes no sense.
     #[error("its answer makes no sense: {0}")]
     Nonsense(String),
+    /// What it answered about some keys makes no sense. The source is well.
+    #[error("its answer about this makes no sense: {0}")]
+    Odd(String),
     /// The budget for asking it is spent. The source is well.
     #[error("this minute's budget is spent")]
     OverBudget,
@@ -80,7 +83,7 @@ impl Fault {
             Fault::Slow => 1,
             Fault::Limited { .. } => 2,
             Fault::Refused(_) => 3,
-            Fault::Nonsense(_) => 4,
+            Fault::Nonsense(_) | Fault::Odd(_) => 4,
             Fault::OverBudget => 5,
         }
     }
