@@ -39,8 +39,9 @@ impl Assessor {
     /// The findings with their contexts and dispositions, in the same order. It takes half a second more than nothing at
     /// most: what sources do not say by then is named as missing.
     pub(crate) async fn assess(&self, findings: Vec<Finding>) -> Vec<Assessment> {
-        let known = self.enricher.prefetch(&findings).await;
+        // One state of them for all that is asked and said.
         let tables = self.enricher.live().now();
+        let known = self.enricher.prefetch(&findings, &tables).await;
         let assess = |finding: Finding| {
             let context = known.context(&finding, &tables);
             let disposition = self.policy.decide(&finding, &context);

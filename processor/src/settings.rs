@@ -118,7 +118,10 @@ impl Settings {
     pub(crate) fn policy(&self, rules: &RuleNames) -> Result<Policy, String> {
         self.policy_over(rules).map_err(|faults| match &self.origin {
             Some(origin) => origin.tell(faults),
-            None => faults.iter().map(|fault| format!("`{}` {}", fault.path, fault.message)).collect(),
+            None => {
+                let told = faults.iter().map(|fault| format!("`{}` {}", fault.path, fault.message));
+                told.collect::<Vec<_>>().join("\n")
+            }
         })
     }
 

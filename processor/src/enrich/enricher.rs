@@ -87,11 +87,10 @@ impl Enricher {
         Enricher { lineages: None, unlinked: Some(reason), ..self }
     }
 
-    /// Fetches what these findings want to know, each thing once. It takes half a second at most: what is not there by
+    /// Fetches what these findings want to know by these tables, each thing once. It takes half a second at most: what is not there by
     /// then is missing this time.
-    pub(crate) fn prefetch(&self, findings: &[Finding]) -> BoxFuture<'_, Known> {
-        let tables = self.live.now();
-        let addresses: HashSet<IpAddr> = findings.iter().filter_map(|finding| asked_about(finding, &tables)).collect();
+    pub(crate) fn prefetch(&self, findings: &[Finding], tables: &Tables) -> BoxFuture<'_, Known> {
+        let addresses: HashSet<IpAddr> = findings.iter().filter_map(|finding| asked_about(finding, tables)).collect();
         let origins: HashSet<Lineage> = findings.iter().filter_map(walks_from).cloned().collect();
         // In a box, so that the compiler sees that tasks may hold it.
         Box::pin(async move {

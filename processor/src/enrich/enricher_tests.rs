@@ -122,7 +122,7 @@ fn finding(n: u8, address: &str) -> Finding {
 
 impl Twins {
     async fn contexts(&self, findings: &[Finding]) -> Vec<Context> {
-        let known = self.enricher.prefetch(findings).await;
+        let known = self.enricher.prefetch(findings, &self.enricher.live().now()).await;
         let tables = self.enricher.live().now();
         findings.iter().map(|finding| known.context(finding, &tables)).collect()
     }
@@ -209,11 +209,11 @@ async fn accounts_come_back_too() {
         let shutdown = tokio_util::sync::CancellationToken::new();
         live.keep(&shutdown);
         let context = |known: Known| known.context(&finding(1, "8.8.8.8"), &live.now());
-        assert_eq!(missing(&context(enricher.prefetch(&[]).await)), ["accounts"], "{mood:?}");
+        assert_eq!(missing(&context(enricher.prefetch(&[], &live.now()).await)), ["accounts"], "{mood:?}");
         watch.set(Mood::Well);
         // What was never answered is asked for again at once, and not when its hour is over.
         tokio::time::sleep(Duration::from_secs(180)).await;
-        let back = context(enricher.prefetch(&[]).await);
+        let back = context(enricher.prefetch(&[], &live.now()).await);
         assert!(back.missing.is_empty() && back.account.is_some(), "{mood:?}: {back:?}");
         shutdown.cancel();
         // Away again at the next start: what it said last is in force.
@@ -303,7 +303,7 @@ async fn a_task_may_assess() {
 async fn applying_is_pure() {
     let twins = twins(Mood::Well, Mood::Down, Mood::Well).await;
     let finding = finding(1, "8.8.8.8");
-    let known = twins.enricher.prefetch(std::slice::from_ref(&finding)).await;
+    let known = twins.enricher.prefetch(std::slice::from_ref(&finding), &twins.enricher.live().now()).await;
     let tables = twins.enricher.live().now();
     let first = known.context(&finding, &tables);
     twins.lineage.set(Mood::Well);

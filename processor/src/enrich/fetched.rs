@@ -1,6 +1,7 @@
 //! [`FetchedFile`]: a table that is fetched every day, and kept on disk for a start without a network.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -82,7 +83,8 @@ impl FetchedFile {
     /// When it is damaged: which file, and how.
     pub(crate) fn kept(&self) -> Result<Option<Copy>, String> {
         let wrong = |why: String| format!("the kept table {} is of no use: {why}", self.path.display());
-        let read = |path: &Path| match fs::read(path) {
+        let read = |path: &Path| match read_bounded(path) {
+            Ok(bytes) if bytes.len() > LARGEST => Err(wrong(format!("it has more than {LARGEST} bytes"))),
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(wrong(error.to_string())),
@@ -120,7 +122,7 @@ impl FetchedFile {
     /// # Errors
     /// Why there is none.
     pub(crate) async fn fetch(&self, known: Option<&Note>) -> Result<Fetched, Fault> {
-        let client = http::client(PATIENCE).map_err(Fault::Unavailable)?;
+        let client = http::client(PATIENCE, &self.url).map_err(Fault::Unavailable)?;
         let etag = known.and_then(|note| note.etag.as_deref());
         let mut request = client.get(self.url.clone());
         if let Some(etag) = etag {
@@ -143,6 +145,34 @@ impl FetchedFile {
     }
 }
 
+/// The file's bytes, up to one more than any table has.
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(LARGEST as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_has_grown_beyond_all_tables_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = FetchedFile::new(Url::parse("https://example.com/t").unwrap(), folder.path(), "t");
+        let bytes = b"8.8.8.8".to_vec();
+        let (url, fetched) = (file.url.to_string(), "2026-01-01T00:00:00Z".to_owned());
+        let note = Note { url, fetched, etag: None, sha256: digest(&bytes) };
+        file.keep(&Fetched::New(Copy { bytes: bytes.clone(), note })).unwrap();
+        assert_eq!(file.kept().unwrap().unwrap().bytes, bytes);
+        for path in [&file.path, &file.note_path()] {
+            fs::File::options().write(true).open(path).unwrap().set_len(LARGEST as u64 + 1).unwrap();
+            let wrong = file.kept().unwrap_err();
+            assert!(wrong.contains("more than"), "{wrong}");
+        }
+    }
 }

@@ -14,11 +14,12 @@ use crate::roles::chain;
 const USER_AGENT: &str = concat!("dial/", env!("CARGO_PKG_VERSION"));
 
 /// A client that follows no redirects: a key must not go where an answer points. An answer that is not there after
-/// `patience` is given up.
+/// `patience` is given up. Proxies of the environment are used, but never for what is asked without TLS: that is on this
+/// machine, and a proxy would read the key.
 ///
 /// # Errors
 /// When the machine has no certificates to trust.
-pub(crate) fn client(patience: Duration) -> Result<Client, String> {
+pub(crate) fn client(patience: Duration, url: &Url) -> Result<Client, String> {
     // A second call finds it installed, which is as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder()
@@ -27,6 +28,7 @@ pub(crate) fn client(patience: Duration) -> Result<Client, String> {
         .connect_timeout(patience)
         .timeout(patience)
         .pool_idle_timeout(Duration::from_secs(60));
+    let builder = if url.scheme() == "https" { builder } else { builder.no_proxy() };
     builder.build().map_err(|error| format!("no HTTPS client can be made: {}", chain(&error)))
 }
 
@@ -35,7 +37,9 @@ pub(crate) fn client(patience: Duration) -> Result<Client, String> {
 /// # Errors
 /// What to write instead, to follow the key's name.
 pub(crate) fn checked_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("is {text:?}, no URL ({error}): write https://HOST/PATH"))?;
+    // A query may hold a secret, and is not repeated.
+    let shown = text.split_once(['?', '#']).map_or_else(|| text.to_owned(), |(before, _)| format!("{before}…"));
+    let url = Url::parse(text).map_err(|error| format!("is {shown:?}, no URL ({error}): write https://HOST/PATH"))?;
     if !url.username().is_empty() || url.password().is_some() {
         // Not repeated: it holds a secret.
         return Err("has a user or password in it: take them out".to_owned());
@@ -46,8 +50,8 @@ pub(crate) fn checked_url(text: &str) -> Result<Url, String> {
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback => Ok(url),
-        "http" => Err(format!("is {text:?}, which anybody on the way can read and change: write https://…")),
-        _ => Err(format!("is {text:?}: write https://HOST/PATH")),
+        "http" => Err(format!("is {shown:?}, which anybody on the way can read and change: write https://…")),
+        _ => Err(format!("is {shown:?}: write https://HOST/PATH")),
     }
 }
 
@@ -117,6 +121,10 @@ mod tests {
             ("", false),
             ("https://user@example.com/", false),
             ("https://user:hush@example.com/", false),
+            ("http://example.com/check?token=hush", false),
+            ("ftp://example.com/check#hush", false),
+            ("https://?token=hush", false),
+            ("https://example.com/check?token=hush", true),
         ] {
             let checked = checked_url(url);
             assert_eq!(checked.is_ok(), fine, "{url}: {checked:?}");
