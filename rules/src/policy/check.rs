@@ -3,7 +3,7 @@
 use super::condition::Asked;
 use super::words::{Words, has_wildcards};
 use super::written::{Allowance, SeverityChange, Staged, Suppression, Written};
-use super::{moment, region};
+use super::{moment, region, sessions};
 use crate::accounts::{self, Account, Accounts};
 use crate::addresses::Network;
 use crate::event::Millis;
@@ -25,15 +25,16 @@ impl Written {
         faults
     }
 
-    /// What is no mistake and yet to be looked at, as of `now`: what has expired, and accounts, environments and
-    /// organizational units that none of the accounts has.
+    /// What is no mistake and yet to be looked at, as of `now`: what has expired, accounts, environments and
+    /// organizational units that none of the accounts has, and principals that anybody may call himself.
     pub fn remarks(&self, accounts: &Accounts, now: Millis) -> Vec<Fault> {
         let mut remarks = Vec::new();
         each("staged", &self.staged, |staged| staged.remarks(now), &mut remarks);
-        each("severity", &self.severity, |entry| unknown(entry.asked(), accounts), &mut remarks);
-        let suppression = |entry: &Suppression| [entry.remarks(now), unknown(entry.asked(), accounts)].concat();
+        let of = |asked: Asked<'_>| [unknown(asked, accounts), sessions::remarks(asked)].concat();
+        each("severity", &self.severity, |entry| of(entry.asked()), &mut remarks);
+        let suppression = |entry: &Suppression| [entry.remarks(now), of(entry.asked())].concat();
         each("suppress", &self.suppress, suppression, &mut remarks);
-        each("allow", &self.allow, |entry| unknown(entry.asked(), accounts), &mut remarks);
+        each("allow", &self.allow, |entry| of(entry.asked()), &mut remarks);
         remarks
     }
 }

@@ -7,9 +7,10 @@
 mod check;
 mod condition;
 mod disposition;
-mod moment;
+pub mod moment;
 pub(crate) mod region;
 pub mod rule_names;
+mod sessions;
 mod words;
 mod written;
 
