@@ -153,8 +153,8 @@ impl Tables {
     }
 }
 
-/// Whether it is 12 digits.
-pub(crate) fn is_account_id(text: &str) -> bool {
+/// Whether it is an id of an account: 12 digits.
+pub fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

@@ -1,5 +1,8 @@
 //! [`Cached`]: a source behind a bounded memory, asked once for what many want, and left alone while it fails.
 
+mod answers;
+mod question;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,6 +12,8 @@ use moka::future::Cache;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+pub(crate) use self::answers::Answers;
+use self::question::Question;
 use super::circuit::{Circuit, chance};
 use super::meter::{Meter, Reading};
 use super::source::{Fault, Loaded, Source};
@@ -43,34 +48,6 @@ impl Default for Policy {
             give_up: Duration::from_secs(30),
             under_way: 10_000,
         }
-    }
-}
-
-/// What was learnt of some keys.
-#[derive(Debug)]
-pub(crate) struct Answers<S: Source> {
-    known: HashMap<S::Key, Option<S::Value>>,
-    fault: Option<Fault>,
-}
-
-impl<S: Source> Answers<S> {
-    /// The answer to a key that was asked for.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub(crate) fn get(&self, key: &S::Key) -> Result<Option<&S::Value>, Fault> {
-        match (self.known.get(key), &self.fault) {
-            (Some(answer), _) => Ok(answer.as_ref()),
-            (None, Some(fault)) => Err(fault.clone()),
-            // Every key is answered or there is a fault; whoever asks for another key has not asked before.
-            (None, None) => Err(Fault::Nonsense("it left the question out".to_owned())),
-        }
-    }
-}
-
-impl<S: Source> Default for Answers<S> {
-    fn default() -> Self {
-        Answers { known: HashMap::new(), fault: None }
     }
 }
 
@@ -233,21 +210,6 @@ impl<S: Source> Cached<S> {
     }
 }
 
-impl<S: Source> Answers<S> {
-    fn take(&mut self, keys: Vec<S::Key>, landed: Option<&Loaded<S::Key, S::Value>>) {
-        let Some(landed) = landed else {
-            self.fault = Some(Fault::Unavailable("the question was dropped".to_owned()));
-            return;
-        };
-        for key in keys {
-            match landed.answers.get(&key) {
-                Some(answer) => drop(self.known.insert(key, answer.clone())),
-                None => self.fault = landed.fault.clone().or(self.fault.take()),
-            }
-        }
-    }
-}
-
 impl<S: Source> Inner<S> {
     fn state(&self) -> MutexGuard<'_, State<S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -274,68 +236,6 @@ impl<S: Source> Inner<S> {
             drop(state);
             self.meter.failed(&Fault::Slow);
             tracing::warn!(part = self.source.part(), fault = %Fault::Slow, "context is missing from findings");
-        }
-    }
-}
-
-/// One question to the source.
-struct Question<S: Source> {
-    inner: Arc<Inner<S>>,
-    keys: Vec<S::Key>,
-    sender: watch::Sender<Landed<S>>,
-    landed: bool,
-}
-
-impl<S: Source> Question<S> {
-    async fn ask(mut self) {
-        let begun = Instant::now();
-        let give_up = begun + self.inner.policy.give_up;
-        let loading = self.inner.source.load(self.keys.clone());
-        let mut loaded = timeout_at(give_up, loading).await.unwrap_or_else(|_| Loaded::failed(Fault::Slow));
-        // Only what was asked for: nothing else has a place in the cache.
-        let asked: HashSet<&S::Key> = self.keys.iter().collect();
-        loaded.answers.retain(|key, _| asked.contains(key));
-        if loaded.fault.is_none() && loaded.answers.len() < asked.len() {
-            loaded.fault = Some(Fault::Nonsense("it left questions out".to_owned()));
-        }
-        self.inner.meter.loaded(begun.elapsed());
-        for (key, answer) in &loaded.answers {
-            self.inner.remember(key, answer).await;
-        }
-        self.land(loaded);
-    }
-
-    fn land(&mut self, loaded: Loaded<S::Key, S::Value>) {
-        self.landed = true;
-        if let Some(fault) = &loaded.fault {
-            self.inner.meter.failed(fault);
-        }
-        let mut state = self.inner.state();
-        for key in &self.keys {
-            state.under_way.remove(key);
-        }
-        let was_open = state.circuit.is_open();
-        match &loaded.fault {
-            None | Some(Fault::OverBudget) => state.circuit.succeeded(),
-            Some(fault) => state.circuit.failed(fault.clone(), Instant::now(), chance()),
-        }
-        let is_open = state.circuit.is_open();
-        drop(state);
-        let part = self.inner.source.part();
-        match (&loaded.fault, was_open, is_open) {
-            (Some(fault), false, true) => tracing::warn!(part, %fault, "context is missing from findings"),
-            (_, true, false) => tracing::info!(part, "context is complete again"),
-            _ => {}
-        }
-        self.sender.send_replace(Some(Arc::new(loaded)));
-    }
-}
-
-/// A question that ended without landing, by a panic in the source perhaps, must not keep its keys for ever.
-impl<S: Source> Drop for Question<S> {
-    fn drop(&mut self) {
-        if !self.landed {
-            self.land(Loaded::failed(Fault::Unavailable("the question was dropped".to_owned())));
         }
     }
 }

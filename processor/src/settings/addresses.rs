@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use dial_rules::addresses::Network;
-use dial_rules::event::{Millis, parse_rfc3339};
+use dial_rules::event::Millis;
 use dial_rules::fault::Fault;
+use dial_rules::policy::moment;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
@@ -120,9 +121,8 @@ impl AddressList {
             (false, Some(_)) => fault("file", "is there beside `networks`: write the one or the other"),
             _ => {}
         }
-        if self.expires.is_some() && self.end().is_none() {
-            let message = format!("is {:?}: {WRONG_TIME}", self.expires.as_deref().unwrap_or_default());
-            fault("expires", &message);
+        if let Some(wrong) = self.expires.as_deref().and_then(moment::fault) {
+            fault("expires", &wrong);
         }
         for (at, text) in self.networks.iter().enumerate() {
             if let Err(wrong) = Network::parse(text) {
@@ -134,15 +134,8 @@ impl AddressList {
 
     /// When it ends.
     pub(crate) fn end(&self) -> Option<Millis> {
-        self.expires.as_deref().and_then(time)
+        self.expires.as_deref().and_then(moment::parse)
     }
-}
-
-const WRONG_TIME: &str = "write a day such as 2026-12-31, or a time such as 2026-12-31T18:00:00Z";
-
-/// A day, at its beginning in UTC, or an RFC 3339 time.
-fn time(text: &str) -> Option<Millis> {
-    parse_rfc3339(text).or_else(|| parse_rfc3339(&format!("{text}T00:00:00Z")))
 }
 
 #[cfg(test)]

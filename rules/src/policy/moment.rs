@@ -1,15 +1,15 @@
-//! Dates and times of a policy.
+//! Dates and times that settings name, of the policy and elsewhere.
 
 use crate::event::{Millis, parse_rfc3339};
 
 /// The moment that a text names: an RFC 3339 time, or a date, which begins at midnight in UTC.
-pub(super) fn parse(text: &str) -> Option<Millis> {
+pub fn parse(text: &str) -> Option<Millis> {
     let is_date = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
     if is_date { parse_rfc3339(&format!("{text}T00:00:00Z")) } else { parse_rfc3339(text) }
 }
 
 /// What is wrong with a text that names none, to follow its key's name.
-pub(super) fn fault(text: &str) -> Option<String> {
+pub fn fault(text: &str) -> Option<String> {
     if parse(text).is_some() {
         return None;
     }

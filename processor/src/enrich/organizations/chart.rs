@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use dial_rules::accounts::{Account, Accounts};
+use dial_rules::tables::is_account_id;
 
 /// A deeper path is a circle: AWS allows five levels.
 const DEEPEST: usize = 32;
@@ -40,14 +41,13 @@ impl Chart {
     /// is left out.
     pub(crate) fn accounts(&self, environment_tag: &str) -> Accounts {
         let units: HashMap<&str, &Unit> = self.units.iter().map(|unit| (unit.id.as_str(), unit)).collect();
-        let is_id = |id: &str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
         let account = |member: &Member| Account {
             name: member.name.clone().filter(|name| !name.is_empty()),
             environment: environment(&member.tags, environment_tag),
             ou: self.path(&member.parent, &units),
             tags: member.tags.clone(),
         };
-        let members = self.members.iter().filter(|member| is_id(&member.id));
+        let members = self.members.iter().filter(|member| is_account_id(&member.id));
         members.map(|member| (member.id.clone(), account(member))).collect()
     }
 
