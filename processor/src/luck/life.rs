@@ -26,9 +26,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::breach::{Breach, Broken};
 use super::case::{Case, End, Reshard, Seat};
 use super::naive::Findings;
-use super::ports::{Breach, Broken, Dated, Gate, Gated};
+use super::ports::{Dated, Gate, Gated};
 use super::spec;
 
 /// After this long, by virtual time, something is stuck.

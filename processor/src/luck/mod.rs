@@ -10,21 +10,22 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod breach;
 mod case;
 mod dice;
 mod happening;
 mod life;
 mod naive;
 mod ports;
+mod search;
 mod spec;
 mod tally;
+mod told;
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 
+use breach::Breach;
 use case::{ALLOWED, Case};
 use dial_rules::correlation::Windows;
 use dial_rules::decode::{Decoded, Decoder};
@@ -38,7 +39,7 @@ use dial_sinks::store::FindingStore;
 use dial_sinks::windows::store::WindowStore;
 use life::{Lived, as_json, live};
 use naive::{Findings, Mistake, findings};
-use ports::Breach;
+use search::search;
 use tally::Tally;
 use tokio::sync::mpsc;
 
@@ -50,9 +51,6 @@ use crate::follow_ups::Follower;
 const SEEDS: u64 = 2_000;
 /// Within so many each mutation must be noticed.
 const MUTANT_SEEDS: u64 = 1_000;
-
-/// As the correlation of the windows that hold what was filed under a credential.
-const BY_CREDENTIAL: &str = "by credential";
 
 /// The detect role over these stores.
 fn detect(
@@ -83,35 +81,6 @@ fn difference(found: &Findings, expected: &Findings) -> Option<String> {
         said += &format!("found {}\nexpected {}\n", text(found), text(expected));
     }
     (!said.is_empty()).then_some(said)
-}
-
-/// The first seed that fails, and how; on every core.
-fn search(seeds: u64, check: impl Fn(u64) -> Result<(), String> + Sync) -> Option<(u64, String)> {
-    let (next, last) = (AtomicU64::new(0), AtomicU64::new(seeds));
-    let failed: Mutex<Option<(u64, String)>> = Mutex::default();
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::SeqCst);
-                    if seed >= last.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    let checked = catch_unwind(AssertUnwindSafe(|| check(seed))).unwrap_or_else(|panic| {
-                        Err(format!("panicked: {}", panic.downcast_ref::<String>().cloned().unwrap_or_default()))
-                    });
-                    let mut failed = failed.lock().unwrap();
-                    if let Err(how) = checked
-                        && failed.as_ref().is_none_or(|(first, _)| seed < *first)
-                    {
-                        last.fetch_min(seed, Ordering::SeqCst);
-                        *failed = Some((seed, how));
-                    }
-                }
-            });
-        }
-    });
-    failed.into_inner().unwrap()
 }
 
 /// The library told everything at once: what each event is matched by, and everybody behind it.

@@ -4,12 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dial_rules::event::rfc3339;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::happening::{Caller, Happening, lasting, person_arn, temporary};
 use super::spec::{ACCOUNT, ACTOR, ADDRESS, Kind, RULES, Spec, USER, VALUE, WHOM, file_of, whom};
+use super::told::{correlated, few, hash, of_single, subject, time};
 
 /// A way in which the arithmetic can be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,26 +50,26 @@ pub(super) struct Arrived {
 pub(super) type Findings = BTreeMap<String, Value>;
 
 /// Credentials and persons.
-type Who = (BTreeSet<String>, BTreeSet<String>);
+pub(super) type Who = (BTreeSet<String>, BTreeSet<String>);
 
 /// A match; ordered as evidence is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Seen {
-    time: i64,
-    id: String,
-    name: String,
-    source: String,
-    rule: String,
-    account: String,
-    actor: String,
-    address: Option<String>,
-    arn: String,
-    origin: Who,
-    distinct: String,
-    values: BTreeSet<Vec<String>>,
+pub(super) struct Seen {
+    pub(super) time: i64,
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) source: String,
+    pub(super) rule: String,
+    pub(super) account: String,
+    pub(super) actor: String,
+    pub(super) address: Option<String>,
+    pub(super) arn: String,
+    pub(super) origin: Who,
+    pub(super) distinct: String,
+    pub(super) values: BTreeSet<Vec<String>>,
 }
 
-type Group = BTreeMap<String, String>;
+pub(super) type Group = BTreeMap<String, String>;
 
 /// What must be found.
 pub(super) fn findings(specs: &[Spec], arrived: &[Arrived], mistake: Option<Mistake>) -> Findings {
@@ -104,11 +103,12 @@ pub(super) fn findings(specs: &[Spec], arrived: &[Arrived], mistake: Option<Mist
     found
 }
 
+/// What a bucket comes to.
 #[derive(Default)]
-struct Content {
-    members: BTreeSet<Seen>,
-    ends: BTreeSet<Seen>,
-    ambiguous: bool,
+pub(super) struct Content {
+    pub(super) members: BTreeSet<Seen>,
+    pub(super) ends: BTreeSet<Seen>,
+    pub(super) ambiguous: bool,
 }
 
 /// Whether a rule or correlation makes no findings of its own.
@@ -302,111 +302,6 @@ fn chain<'s>(
     }
 }
 
-fn correlated(
-    spec: &Spec,
-    specs: &[Spec],
-    group: &Group,
-    bucket: i64,
-    content: &Content,
-    mistake: Option<Mistake>,
-) -> Value {
-    let first = content.members.first().unwrap();
-    let mut parts = vec!["correlated".to_owned(), spec.id.clone()];
-    parts.extend(group.iter().flat_map(|(name, value)| [name.clone(), value.clone()]));
-    parts.push(bucket.to_string());
-    let mut finding = json!({
-        "finding_id": hash(&parts), "kind": "correlated", "rule_id": spec.id, "rule_title": format!("C {}", spec.id),
-        "severity": "high", "techniques": techniques(spec, specs), "bucket": bucket,
-        "first_seen": time(first.time), "last_seen": time(content.members.last().unwrap().time),
-        "event_count": BTreeSet::from_iter(content.members.iter().map(|seen| &seen.distinct)).len(),
-        "evidence": evidence(&content.members, mistake),
-    });
-    subject(&mut finding, first);
-    if !group.is_empty() {
-        finding["group"] = json!(group);
-    }
-    if content.ambiguous {
-        finding["order_ambiguous"] = true.into();
-    }
-    let ends: BTreeSet<(i64, &String)> = content.ends.iter().map(|seen| (seen.time, &seen.distinct)).collect();
-    let ends: Vec<(i64, &String)> = ends.into_iter().collect();
-    let shown = |(at, id): (i64, &String)| json!({"event_time": time(at), "event_id": id});
-    finding["completed_by"] = few(&ends).into_iter().map(shown).collect();
-    finding
-}
-
-/// Whom a finding names.
-fn subject(finding: &mut Value, first: &Seen) {
-    finding["account_id"] = first.account.clone().into();
-    finding["region"] = "us-east-1".into();
-    finding["actor"] = first.actor.clone().into();
-    finding["actor_arn"] = first.arn.clone().into();
-    if let Some(address) = &first.address {
-        finding["source_ip"] = address.clone().into();
-    }
-    let (credentials, persons) = &first.origin;
-    if !credentials.is_empty() {
-        finding["origin"]["credentials"] = json!(credentials);
-    }
-    if !persons.is_empty() {
-        finding["origin"]["persons"] = json!(persons);
-    }
-}
-
-fn time(seconds: i64) -> String {
-    rfc3339(seconds * 1000)
-}
-
-/// Of a list in order, five from each end.
-fn few<T: Clone>(list: &[T]) -> Vec<T> {
-    let near = |at: &usize| *at < 5 || *at + 5 >= list.len();
-    (0..list.len()).filter(near).map(|at| list[at].clone()).collect()
-}
-
-fn evidence(members: &BTreeSet<Seen>, mistake: Option<Mistake>) -> Vec<Value> {
-    // Evidence tells neither the caller's ARN and origin, nor what is counted, nor that an event is a copy.
-    let bare = |seen: &Seen| Seen {
-        arn: String::new(),
-        origin: Who::default(),
-        distinct: String::new(),
-        values: BTreeSet::new(),
-        ..seen.clone()
-    };
-    let all: BTreeSet<Seen> = members.iter().map(bare).collect();
-    let rules: BTreeSet<&String> = all.iter().map(|seen| &seen.rule).collect();
-    let of = |rule: &String| -> Vec<Seen> {
-        let list: Vec<Seen> = all.iter().filter(|seen| seen.rule == *rule).cloned().collect();
-        if mistake == Some(Mistake::EvidenceOrder) { list.into_iter().take(10).collect() } else { few(&list) }
-    };
-    let kept: BTreeSet<Seen> = rules.into_iter().flat_map(of).collect();
-    kept.iter().map(shown).collect()
-}
-
-fn shown(seen: &Seen) -> Value {
-    let mut shown = of_single(seen);
-    shown["account_id"] = seen.account.clone().into();
-    shown["region"] = "us-east-1".into();
-    shown["actor"] = seen.actor.clone().into();
-    if let Some(address) = &seen.address {
-        shown["source_ip"] = address.clone().into();
-    }
-    shown
-}
-
-fn of_single(seen: &Seen) -> Value {
-    json!({"event_time": time(seen.time), "event_id": seen.id, "event_name": seen.name, "event_source": seen.source,
-        "rule_id": seen.rule})
-}
-
-/// Those of all rules at the bottom.
-fn techniques(spec: &Spec, specs: &[Spec]) -> BTreeSet<String> {
-    let of = |part: &String| match part.strip_prefix('r') {
-        Some(rule) => BTreeSet::from([format!("T100{rule}")]),
-        None => techniques(specs.iter().find(|spec| spec.id == *part).unwrap(), specs),
-    };
-    spec.parts.iter().flat_map(of).collect()
-}
-
 /// The findings of single events, which lateness does not concern.
 fn singles(specs: &[Spec], arrived: &[Arrived]) -> Findings {
     let mut found = Findings::new();
@@ -431,13 +326,4 @@ fn singles(specs: &[Spec], arrived: &[Arrived]) -> Findings {
         }
     }
     found
-}
-
-fn hash(parts: &[String]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
