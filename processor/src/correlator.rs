@@ -197,3 +197,6 @@ fn weight(link: &Link) -> u32 {
     let bytes: usize = texts.map(|text| text.len() + 32).sum();
     u32::try_from(128 + link.credential.len() + bytes).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -206,7 +206,7 @@ fn correlations_are_checked_listed_tested_and_explained() {
     correlated(&folder);
     folder.run("rules check --strict rules").expect(0, &["3 rules in 2 files are fine; 0 errors, 0 remarks"]);
     folder.run("rules test rules").expect(0, &["6 cases of 3 files passed, 0 failed"]);
-    let listed = folder.run("rules list rules --level high").expect(0, &["do not evaluate them yet"]).json();
+    let listed = folder.run("rules list rules --level high").expect(0, &[]).json();
     assert_eq!(listed.len(), 1);
     let listed = folder.run("rules list rules").expect(0, &[]).json();
     let correlation = listed.iter().find(|line| line.get("correlation").is_some()).unwrap();
@@ -222,9 +222,18 @@ fn correlations_are_checked_listed_tested_and_explained() {
     ];
     ended.expect(0, &words);
     folder.run("rules explain 7b7e6c39 --event event.json --rules rules").expect(2, &["3 rules have ids that begin"]);
-    // Nobody is to believe that a scan finds what it does not look for.
-    let scanned = folder.run("scan event.json --rules rules").expect(1, &["not evaluated here yet"]);
+    let scanned = folder.run("scan event.json --rules rules").expect(1, &[]);
     assert_eq!(scanned.json().len(), 1, "the rule of another file goes on making findings");
+    let second = event.replace("\"e\"", "\"f\"").replace("CreateUser", "DeleteUser").replace("00:00:00", "00:01:00");
+    folder.write("second.json", second);
+    let found = folder.run("scan second.json event.json --rules rules").expect(1, &[]).json();
+    let correlated: Vec<_> = found.iter().filter(|line| line["kind"] == "correlated").collect();
+    assert_eq!((found.len(), correlated.len()), (3, 1), "{found:?}");
+    assert_eq!(correlated[0]["rule_title"], "Made and deleted");
+    let disabled = "[policy]\ndisabled = [\"Made and deleted\"]\n[rules]\npaths = [\"rules\"]\n";
+    folder.write("dial.toml", disabled);
+    let found = folder.run("scan second.json event.json").expect(1, &[]).json();
+    assert!(found.iter().all(|line| line["kind"] == "single") && found.len() == 2, "{found:?}");
 }
 
 #[test]
