@@ -169,7 +169,8 @@ mod tests {
         let rule = dial_rules::ruleset::RuleFile { name: "r.yml".to_owned(), text: rule.to_owned() };
         let rules = dial_rules::ruleset::RuleSet::load(&[rule]).rules;
         let mut detected = crate::pipeline::Detected::default();
-        detected.add(&rules, rules.tables(), event.to_string().as_bytes());
+        let detection = crate::pipeline::Detection { rules: &rules, tables: rules.tables(), allowed_lateness: 0 };
+        detection.record(event.to_string().as_bytes(), 0, &mut detected);
         let enricher = crate::enrich::enricher::Enricher::of_tables(dial_rules::tables::Tables::default());
         let assessor = crate::assess::Assessor::new(dial_rules::policy::Policy::default(), enricher).with_actors(store);
         let missing = assessor.assess(detected.findings).await.remove(0).context.missing;

@@ -23,7 +23,7 @@ use super::fetched::FetchedFile;
 use super::organizations::{Organization, merged};
 use super::parts::{Slot, of_settings};
 use super::watched_file::WatchedFile;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::settings::Settings;
 
 /// How long the start waits for what has to be fetched or asked for.

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 
 use super::files::LOOK;
 use super::*;
+use crate::failure::Failure;
 use crate::settings::AddressList;
 
 // The writer of small databases that the tests of `rules` have.
