@@ -179,9 +179,9 @@ async fn hop_by_hop_everybody_is_found() {
     let before = [by_alice("1", 1, "First")];
     let (matched, near, far) = ([by_key("2", 2, "Second", 7)], [assumed("3", 7, Some(8))], [assumed("4", 8, None)]);
     let rules = ordered("dial.actor");
-    nothing_is_missed(rules.clone(), &before, &[&matched, &near, &far], Some(1_500)).await;
+    nothing_is_missed(rules.clone(), &before, &[&matched, &near, &far], Some(400)).await;
     let halves = [by_key("1", 1, "First", 7)];
-    nothing_is_missed(rules, &[], &[&halves, &far, &[by_key("2", 2, "Second", 8)], &near], Some(1_500)).await;
+    nothing_is_missed(rules, &[], &[&halves, &far, &[by_key("2", 2, "Second", 8)], &near], Some(400)).await;
 }
 
 #[tokio::test]
