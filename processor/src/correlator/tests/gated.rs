@@ -104,6 +104,10 @@ impl WindowStore for Gated {
             self.catch_up().await;
         }
         let read = self.stores.windows.read(ranges).await?;
+        if self.fault == Fault::RefileFirst {
+            self.gate.after().await;
+            self.gate.before().await;
+        }
         self.catch_up().await;
         self.gate.after().await;
         Ok(read)

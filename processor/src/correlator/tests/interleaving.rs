@@ -15,6 +15,7 @@ use tokio::task::unconstrained;
 
 use super::gated::{Fault, Gate, Gated, Stores};
 use super::scene::{assumed, by_alice, by_key, chained, correlated, expected, follow_up, ordered};
+use crate::clock::now;
 use crate::correlator::{Correlator, Ports};
 
 /// Lets calls through one by one.
@@ -62,7 +63,7 @@ fn live(
         let work = follow_up(rules, work[at]);
         // Polled by hand, it would else use up what a task of tokio may do at a time.
         Box::pin(unconstrained(async move {
-            correlator.follow(&work, 0).await.unwrap();
+            correlator.follow(&work, now()).await.unwrap();
             gated.catch_up().await;
         }))
     };
@@ -178,9 +179,9 @@ async fn hop_by_hop_everybody_is_found() {
     let before = [by_alice("1", 1, "First")];
     let (matched, near, far) = ([by_key("2", 2, "Second", 7)], [assumed("3", 7, Some(8))], [assumed("4", 8, None)]);
     let rules = ordered("dial.actor");
-    nothing_is_missed(rules.clone(), &before, &[&matched, &near, &far], Some(1_500)).await;
+    nothing_is_missed(rules.clone(), &before, &[&matched, &near, &far], Some(400)).await;
     let halves = [by_key("1", 1, "First", 7)];
-    nothing_is_missed(rules, &[], &[&halves, &far, &[by_key("2", 2, "Second", 8)], &near], Some(1_500)).await;
+    nothing_is_missed(rules, &[], &[&halves, &far, &[by_key("2", 2, "Second", 8)], &near], Some(400)).await;
 }
 
 #[tokio::test]
@@ -220,7 +221,7 @@ async fn batches_that_share_an_evaluation_all_wait_for_what_it_comes_to() {
         Ports { windows: gated.clone(), actors: gated.clone(), findings: gated, news: mpsc::unbounded_channel().0 };
     let correlator = Correlator::new(rules.clone(), ports, Arc::default());
     let batches: Vec<_> = events.chunks(2).map(|events| follow_up(&rules, events)).collect();
-    let followed = futures::future::join_all(batches.iter().map(|batch| correlator.follow(batch, 0))).await;
+    let followed = futures::future::join_all(batches.iter().map(|batch| correlator.follow(batch, now()))).await;
     assert!(followed.iter().all(Result::is_ok));
     assert_eq!(correlated(&stores.findings, &rules).await, expected(&rules, &events).await);
     let read = correlator.0.meter.read();
