@@ -131,7 +131,7 @@ impl World {
         let ends = *self.ends.lock().unwrap();
         let injected = self.windows.injected() + self.actors.injected() + self.failing.injected();
         // Nothing comes after what the checkpoints have passed.
-        if self.case.seed % 8 == 0 {
+        if self.case.seed.is_multiple_of(8) {
             sleep(Duration::from_secs(30)).await;
             if self.found().await != findings {
                 return Err("something changed after everything was behind the checkpoints".to_owned());
