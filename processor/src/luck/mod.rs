@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod breach;
+mod burst;
 mod case;
 mod dice;
 mod happening;
