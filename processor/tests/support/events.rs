@@ -39,8 +39,8 @@ pub(crate) fn attack_findings() -> &'static Findings {
 
 /// A few events of [`attack`].
 pub(crate) struct Handful {
-    /// EventBridge events of CloudTrail records. Every second one makes a finding; the first and the last but one do
-    /// not.
+    /// EventBridge events of CloudTrail records. Every second one makes a finding of its own; the first and the last
+    /// but one do not.
     pub(crate) events: Vec<Value>,
     /// What is found in them.
     pub(crate) findings: Findings,
@@ -50,23 +50,27 @@ pub(crate) struct Handful {
 pub(crate) fn handful() -> &'static Handful {
     static HANDFUL: OnceLock<Handful> = OnceLock::new();
     HANDFUL.get_or_init(|| {
-        let found: BTreeMap<&str, (&String, &Value)> = attack_findings()
-            .iter()
-            .map(|(id, finding)| (finding["evidence"][0]["event_id"].as_str().unwrap(), (id, finding)))
+        let found: BTreeMap<&str, &Value> = attack_findings()
+            .values()
+            .filter(|finding| finding["kind"] == "single")
+            .map(|finding| (finding["evidence"][0]["event_id"].as_str().unwrap(), finding))
             .collect();
         let is_quiet = |event: &&Value| !found.contains_key(event_id(event));
         let mut quiet = attack().iter().filter(|event| event["detail"]["eventID"].is_string()).filter(is_quiet);
         let mut by_rule: BTreeMap<&str, usize> = BTreeMap::new();
         let mut handful = Handful { events: Vec::new(), findings: Findings::new() };
         for event in attack() {
-            let Some((id, finding)) = found.get(event_id(event)) else { continue };
+            let Some(finding) = found.get(event_id(event)) else { continue };
             let of_rule = by_rule.entry(finding["rule_id"].as_str().unwrap()).or_default();
             *of_rule += 1;
             if *of_rule <= 2 {
                 handful.events.extend([quiet.next().unwrap().clone(), event.clone()]);
-                handful.findings.insert((*id).clone(), (*finding).clone());
             }
         }
+        // What they come to without the others: who is behind them, and what belongs together.
+        handful.findings = Folder::new().dial(["scan", "-"]).input(lines(&handful.events)).run().findings();
+        let singles = handful.findings.values().filter(|finding| finding["kind"] == "single").count();
+        assert_eq!(2 * singles, handful.events.len());
         let severities: BTreeSet<&str> = handful.findings.values().filter_map(|f| f["severity"].as_str()).collect();
         assert!(handful.findings.len() > 12 && severities.len() > 2, "the demo's story has become too thin");
         handful
