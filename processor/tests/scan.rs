@@ -202,6 +202,7 @@ fn only_findings_of_the_severity_asked_for_and_above_are_reported() {
         ("informational", &["informational", "low", "medium", "high", "critical"][..]),
         ("medium", &["medium", "high", "critical"]),
         ("high", &["high", "critical"]),
+        ("critical", &["critical"]),
     ] {
         assert_eq!(
             folder.run(&format!("scan --severity {least} a.json")).expect(1, &[]).findings(),
@@ -209,7 +210,9 @@ fn only_findings_of_the_severity_asked_for_and_above_are_reported() {
             "{least}"
         );
     }
-    assert_eq!(folder.run("scan --severity critical a.json").expect(0, &["0 findings"]).out, "");
+    let quiet: Vec<_> = handful().events.iter().step_by(2).cloned().collect();
+    folder.write("quiet.json", lines(&quiet));
+    assert_eq!(folder.run("scan --severity critical quiet.json").expect(0, &["0 findings"]).out, "");
     folder.run("scan --severity loud a.json").expect(2, &["--severity", "loud", "informational, low, medium"]);
 }
 
@@ -264,7 +267,7 @@ fn what_is_saved_is_what_was_found_and_saving_twice_adds_nothing() {
         assert_eq!(&listed, expected);
     };
     folder.run("scan --save --severity high a.json").expect(1, &["dial findings list"]);
-    let high = |finding: &serde_json::Value| finding["severity"] == "high";
+    let high = |finding: &serde_json::Value| ["high", "critical"].iter().any(|level| finding["severity"] == *level);
     let kept = handful().findings.iter().filter(|(_, f)| high(f)).map(|(id, f)| (id.clone(), f.clone())).collect();
     saved(&kept);
     for path in ["half.json", "a.json", "half.json", "a.json"] {

@@ -62,6 +62,7 @@ fn list(files: &Files, args: &RuleList, settings: &Settings, output: &Output) ->
         }
         for correlation in correlated() {
             let mut line = correlations::as_json(correlation);
+            line["policy"] = state(&correlation.id, &policy).into();
             line["makes_findings"] = rules.correlations().makes_findings(&correlation.id).into();
             output.json(&line)?;
         }
@@ -74,7 +75,7 @@ fn list(files: &Files, args: &RuleList, settings: &Settings, output: &Output) ->
                 Cell::new(plain(&rule.title)),
                 Cell::new(rule.techniques.join(" ")),
                 Cell::new(rule.service.as_deref().unwrap_or("any")),
-                Cell::new(state(rule, &policy).unwrap_or_default()),
+                Cell::new(state(&rule.id, &policy).unwrap_or_default()),
                 Cell::new(&rule.id),
             ]
         });
@@ -143,22 +144,22 @@ impl Traits<'_> {
     }
 }
 
-/// What the policy says of the rule itself: `disabled`, `muted`, `staged until 2030-12-31`, `promoted since …`.
-fn state(rule: &Rule, policy: &Policy) -> Option<String> {
-    if policy.disabled().contains(&rule.id) {
+/// What the policy says of the rule or correlation itself: `disabled`, `muted`, `staged until 2030-12-31`, `promoted since …`.
+fn state(id: &str, policy: &Policy) -> Option<String> {
+    if policy.disabled().contains(id) {
         return Some("disabled".to_owned());
     }
-    if policy.is_muted(&rule.id) {
+    if policy.is_muted(id) {
         return Some("muted".to_owned());
     }
-    let trial = policy.trial(&rule.id)?;
+    let trial = policy.trial(id)?;
     let word = if trial.until > clock::now() { "staged until" } else { "promoted since" };
     Some(format!("{word} {}", trial.until_text))
 }
 
 fn as_json(rule: &Rule, policy: &Policy) -> serde_json::Value {
     json!({
-        "policy": state(rule, policy),
+        "policy": state(&rule.id, policy),
         "id": rule.id, "title": rule.title, "severity": rule.severity, "service": rule.service,
         "status": rule.status, "tags": rule.tags,
         "techniques": rule.techniques, "tactics": rule.tactics, "description": rule.description,
