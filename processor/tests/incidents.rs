@@ -96,13 +96,13 @@ fn json_has_a_line_for_each_with_its_incident() {
     ]
     .into();
     keep(&folder, correlated(&later));
-    let listed = folder.run("findings list").expect(0, &[]).json();
+    let listed = folder.run("findings list").expect(0, &[]).lines();
     assert_eq!(listed.len(), findings.len() + 2);
     let incidents: BTreeSet<&str> = listed.iter().map(|line| line["incident"].as_str().unwrap()).collect();
     assert_eq!(incidents.len(), 2);
     for line in &listed {
         let shown = folder.run(&format!("findings show {}", line["finding_id"].as_str().unwrap())).expect(0, &[]);
-        assert_eq!(shown.json()[0]["incident"], line["incident"]);
+        assert_eq!(shown.lines()[0]["incident"], line["incident"]);
         assert!(!line["completed_by"].as_array().unwrap().is_empty());
     }
 }
@@ -163,7 +163,7 @@ fn what_is_ambiguous_or_left_out_is_said() {
     for part in ["the order is ambiguous", "10,000+", "the 5 earliest and latest of each rule are kept"] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
-    let json = folder.run(&format!("findings show {}", changed.finding_id)).expect(0, &[]).json();
+    let json = folder.run(&format!("findings show {}", changed.finding_id)).expect(0, &[]).lines();
     assert_eq!(json[0]["order_ambiguous"], true);
 }
 

@@ -84,9 +84,13 @@ pub(crate) struct Dial {
     feed: Box<dyn FnOnce(&mut ChildStdin) + Send>,
 }
 
-/// A finding without who else is behind its credential, which grows with what was read besides it: findings that were recorded
-/// of a part of the events are the same as those recorded of all of them, but for this.
-fn without_lineage(mut finding: Value) -> Value {
+/// A finding without who else is behind its credential and which incident it belongs to, which depend on what was read or is
+/// listed besides it: findings that were recorded of a part of the events are the same as those recorded of all of them, but for
+/// this.
+fn by_itself(mut finding: Value) -> Value {
+    if let Some(finding) = finding.as_object_mut() {
+        finding.remove("incident");
+    }
     if let Some(context) = finding.get_mut("context").and_then(Value::as_object_mut) {
         context.retain(|part, _| part != "lineage" && part != "chain");
         if context.is_empty() {
@@ -211,10 +215,15 @@ impl Dial {
 }
 
 impl Ended {
-    /// Each line of standard output, as JSON; findings [`without_lineage`].
+    /// Each line of standard output, as JSON; findings [`by_itself`].
     pub(crate) fn json(&self) -> Vec<Value> {
+        self.lines().into_iter().map(by_itself).collect()
+    }
+
+    /// Each line of standard output, as JSON, whole.
+    pub(crate) fn lines(&self) -> Vec<Value> {
         let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        self.out.lines().map(parse).map(without_lineage).collect()
+        self.out.lines().map(parse).collect()
     }
 
     /// What standard output lists: whole findings by their ids.
