@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
+use dial_rules::event::Millis;
 use dial_rules::finding::Finding;
 use futures::StreamExt;
 
@@ -152,7 +153,7 @@ impl DynamoFindingStore {
 
 #[async_trait]
 impl FindingStore for DynamoFindingStore {
-    async fn record(&self, updates: Vec<Finding>) -> Result<RecordOutcome, StoreError> {
+    async fn record_owing(&self, updates: Vec<Finding>, owing: Option<Millis>) -> Result<RecordOutcome, StoreError> {
         let updates = coalesce(updates);
         let ids: Vec<String> = updates.keys().cloned().collect();
         let mut rows = self.read(&ids).await?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use dial_rules::event::Millis;
 use dial_rules::finding::Finding;
 
 use crate::fate::{Fate, Fates};
@@ -52,17 +53,21 @@ impl FailingFindingStore {
 
 #[async_trait]
 impl FindingStore for FailingFindingStore {
-    async fn record(&self, mut updates: Vec<Finding>) -> Result<RecordOutcome, StoreError> {
+    async fn record_owing(
+        &self,
+        mut updates: Vec<Finding>,
+        owing: Option<Millis>,
+    ) -> Result<RecordOutcome, StoreError> {
         match self.fates.next() {
-            Fate::Succeed => self.inner.record(updates).await,
+            Fate::Succeed => self.inner.record_owing(updates, owing).await,
             Fate::FailBefore => Err(self.failure("before")),
             Fate::FailHalfway => {
                 updates.retain(|_| self.fates.chance() < 0.5);
-                self.inner.record(updates).await?;
+                self.inner.record_owing(updates, owing).await?;
                 Err(self.failure("halfway through"))
             }
             Fate::FailAfter => {
-                self.inner.record(updates).await?;
+                self.inner.record_owing(updates, owing).await?;
                 Err(self.failure("after"))
             }
         }

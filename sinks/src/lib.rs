@@ -13,14 +13,18 @@
 
 pub mod actors;
 mod bounds;
+pub mod destinations;
 pub mod dynamodb;
 pub mod failing;
 mod fate;
 pub mod filter;
 pub mod memory;
 mod merge;
+pub mod message;
+pub mod outbox;
 mod retry;
 mod row;
+pub mod sink;
 pub mod sqlite;
 pub mod store;
 pub mod windows;

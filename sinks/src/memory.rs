@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use dial_rules::event::Millis;
 use dial_rules::finding::Finding;
 
 use crate::filter::{Cursor, FindingFilter, FindingPage};
@@ -30,7 +31,7 @@ impl MemoryFindingStore {
 
 #[async_trait]
 impl FindingStore for MemoryFindingStore {
-    async fn record(&self, updates: Vec<Finding>) -> Result<RecordOutcome, StoreError> {
+    async fn record_owing(&self, updates: Vec<Finding>, owing: Option<Millis>) -> Result<RecordOutcome, StoreError> {
         let mut outcome = RecordOutcome::default();
         let mut findings = self.lock();
         for (id, update) in coalesce(updates) {

@@ -53,7 +53,7 @@ impl RecordOutcome {
     pub(crate) fn count(&mut self, finding_id: String, recorded: Recorded) {
         match recorded {
             Recorded::New => self.new.push(finding_id),
-            Recorded::Changed => self.changed += 1,
+            Recorded::Changed => self.changed.push(finding_id),
             Recorded::Unchanged => self.unchanged += 1,
         }
     }

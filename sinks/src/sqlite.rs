@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use dial_rules::event::Millis;
 use dial_rules::finding::Finding;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, named_params, params};
 
@@ -143,7 +144,7 @@ pub(crate) fn connect(path: &Path, schema: &str) -> Result<Connection, Box<dyn s
 
 #[async_trait]
 impl FindingStore for SqliteFindingStore {
-    async fn record(&self, updates: Vec<Finding>) -> Result<RecordOutcome, StoreError> {
+    async fn record_owing(&self, updates: Vec<Finding>, owing: Option<Millis>) -> Result<RecordOutcome, StoreError> {
         if updates.is_empty() {
             return Ok(RecordOutcome::default());
         }

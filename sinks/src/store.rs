@@ -1,6 +1,7 @@
 //! [`FindingStore`]: the port behind which findings are kept.
 
 use async_trait::async_trait;
+use dial_rules::event::Millis;
 use dial_rules::finding::Finding;
 use thiserror::Error;
 
@@ -13,7 +14,8 @@ use crate::filter::{FindingFilter, FindingPage};
 #[async_trait]
 pub trait FindingStore: std::fmt::Debug + Send + Sync {
     /// Merges `updates` into the store; several of one finding are merged first and written once. When it returns `Ok`,
-    /// all of them are durable.
+    /// all of them are durable. `owing` is when any worker may take up the alerts of what is new or changed, in the same
+    /// write; `None` when nobody is to be told.
     ///
     /// Strings that only a hostile event has (an actor's name of a megabyte) are shortened, so that a finding always
     /// fits its row.
@@ -22,7 +24,16 @@ pub trait FindingStore: std::fmt::Debug + Send + Sync {
     ///
     /// When something could not be written. Some updates may have been recorded all the same: recording all of them
     /// again is harmless, and right.
-    async fn record(&self, updates: Vec<Finding>) -> Result<RecordOutcome, StoreError>;
+    async fn record_owing(&self, updates: Vec<Finding>, owing: Option<Millis>) -> Result<RecordOutcome, StoreError>;
+
+    /// As [`FindingStore::record_owing`], and nobody is to be told.
+    ///
+    /// # Errors
+    ///
+    /// When something could not be written.
+    async fn record(&self, updates: Vec<Finding>) -> Result<RecordOutcome, StoreError> {
+        self.record_owing(updates, None).await
+    }
 
     /// The finding with this id, with everything that was recorded before the call.
     ///
@@ -48,8 +59,8 @@ pub trait FindingStore: std::fmt::Debug + Send + Sync {
 pub struct RecordOutcome {
     /// Ids of the findings that were not there before, in order.
     pub new: Vec<String>,
-    /// How many findings that were there got new content.
-    pub changed: usize,
+    /// Ids of the findings that were there and got new content, in order.
+    pub changed: Vec<String>,
     /// How many findings already said all that their updates say.
     pub unchanged: usize,
 }

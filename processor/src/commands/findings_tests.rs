@@ -32,8 +32,12 @@ struct Counting {
 
 #[async_trait]
 impl FindingStore for Counting {
-    async fn record(&self, updates: Vec<Finding>) -> std::result::Result<RecordOutcome, StoreError> {
-        self.inner.record(updates).await
+    async fn record_owing(
+        &self,
+        updates: Vec<Finding>,
+        owing: Option<i64>,
+    ) -> std::result::Result<RecordOutcome, StoreError> {
+        self.inner.record_owing(updates, owing).await
     }
 
     async fn get(&self, finding_id: &str) -> std::result::Result<Option<Finding>, StoreError> {

@@ -134,7 +134,7 @@ impl ActorStore for Broken<dyn ActorStore> {
 
 #[async_trait]
 impl FindingStore for Broken<dyn FindingStore> {
-    async fn record(&self, mut updates: Vec<Finding>) -> Result<RecordOutcome, StoreError> {
+    async fn record_owing(&self, mut updates: Vec<Finding>, owing: Option<i64>) -> Result<RecordOutcome, StoreError> {
         match self.breach {
             Breach::FindingsLost => updates.truncate(1),
             Breach::FindingsReplaced => {
@@ -143,7 +143,7 @@ impl FindingStore for Broken<dyn FindingStore> {
             }
             _ => {}
         }
-        self.store.record(updates).await
+        self.store.record_owing(updates, owing).await
     }
 
     async fn get(&self, finding_id: &str) -> Result<Option<Finding>, StoreError> {

@@ -90,8 +90,8 @@ impl ActorStore for Gated<dyn ActorStore> {
 
 #[async_trait]
 impl FindingStore for Gated<dyn FindingStore> {
-    async fn record(&self, updates: Vec<Finding>) -> Result<RecordOutcome, StoreError> {
-        self.gate.around(self.store.record(updates)).await
+    async fn record_owing(&self, updates: Vec<Finding>, owing: Option<i64>) -> Result<RecordOutcome, StoreError> {
+        self.gate.around(self.store.record_owing(updates, owing)).await
     }
 
     async fn get(&self, finding_id: &str) -> Result<Option<Finding>, StoreError> {

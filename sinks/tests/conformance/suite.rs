@@ -116,7 +116,7 @@ pub(crate) fn outcomes_say_what_was_new_changed_and_unchanged(subject: &Subject)
                     match before.get(&id) {
                         None => expected.new.push(id),
                         Some(finding) if *finding == after[&id] => expected.unchanged += 1,
-                        Some(_) => expected.changed += 1,
+                        Some(_) => expected.changed.push(id),
                     }
                 }
                 prop_assert_eq!(store.record(batch).await.unwrap(), expected);

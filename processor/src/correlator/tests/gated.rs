@@ -144,9 +144,9 @@ impl ActorStore for Gated {
 
 #[async_trait]
 impl FindingStore for Gated {
-    async fn record(&self, findings: Vec<Finding>) -> Result<RecordOutcome, StoreError> {
+    async fn record_owing(&self, findings: Vec<Finding>, owing: Option<i64>) -> Result<RecordOutcome, StoreError> {
         self.gate.before().await;
-        let recorded = self.stores.findings.record(findings).await?;
+        let recorded = self.stores.findings.record_owing(findings, owing).await?;
         self.gate.after().await;
         Ok(recorded)
     }

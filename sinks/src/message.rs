@@ -1,0 +1,98 @@
+//! [`Message`]: what an alert says, whatever the destination makes of it.
+
+use dial_rules::assessment::Assessment;
+use dial_rules::event::Millis;
+use dial_rules::severity::Severity;
+use serde::Serialize;
+
+use crate::outbox::alert::Group;
+
+/// What one delivery of an alert says. Every text in it may come from an event: a destination escapes all of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// The idempotency key of this delivery: every attempt has the same.
+    pub key: String,
+    /// Names the alert: the same for its first message and all that update it.
+    pub thread: String,
+    /// Where this message stands among those of its alert, from 0.
+    pub sequence: u64,
+    /// What its findings have in common.
+    pub group: Group,
+    /// How bad the worst of its findings is here.
+    pub severity: Severity,
+    /// One line: what happened.
+    pub title: String,
+    /// The finding that says the most.
+    pub lead: Assessment,
+    /// The others that this message names, the most telling first; at most [`MOST_SHOWN`] of them.
+    pub others: Vec<Assessment>,
+    /// Ids of all findings that this message names: `lead`, `others` and those beyond.
+    pub finding_ids: Vec<String>,
+    /// How many findings the alert has named, with those of this message.
+    pub count: u64,
+    /// What happened when, in order; of a finding of one event that event alone.
+    pub moments: Vec<Moment>,
+    /// Why the lead's rule matters, and what to do first.
+    pub advice: Advice,
+    /// Where to read on.
+    pub links: Links,
+    /// A sample, sent by hand: nothing happened.
+    pub is_sample: bool,
+}
+
+/// Most findings of a message that are told one by one, beside the lead.
+pub const MOST_SHOWN: usize = 20;
+
+/// What a rule says to whoever gets its alert.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// The rule's `description`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// What to do first: the rule's `dial.remediation`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_step: Option<String>,
+    /// The rule's `references`, as far as they are https URLs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<String>,
+    /// ATT&CK tactics, such as `persistence`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tactics: Vec<String>,
+}
+
+/// One line of the timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Moment {
+    /// When.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub time: Millis,
+    /// Who, as a person would say it.
+    pub who: String,
+    /// From where: an address with its country, or a service.
+    pub from: String,
+    /// What: `iam AttachUserPolicy`.
+    pub what: String,
+    /// The account, with its name where that is known.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// The title of the rule that it satisfies.
+    pub rule: String,
+}
+
+/// Where to read on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Links {
+    /// The lead's first event in the CloudTrail console.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub console: Option<String>,
+    /// The command that shows the lead whole.
+    pub show: String,
+    /// The command that lists all findings of the alert, where there are more than this message tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<String>,
+}
+
+fn as_rfc3339<S: serde::Serializer>(time: &Millis, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&dial_rules::event::rfc3339(*time))
+}
