@@ -7,6 +7,7 @@
 //! their content (`untagged`, `flatten`) lose their places: avoid them.
 
 mod addresses;
+mod alerts;
 mod archive;
 mod aws_name;
 mod correlation;
@@ -22,6 +23,7 @@ mod reader;
 mod reputation;
 mod rules;
 mod secret_place;
+mod sinks;
 mod source;
 mod stream;
 mod syntax;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 use dial_rules::accounts::{self, Accounts};
 use dial_rules::event::Millis;
 use dial_rules::fault::Fault;
+use dial_rules::policy::routing::Routing;
 use dial_rules::policy::rule_names::RuleNames;
 use dial_rules::policy::{Policy, Written};
 use dial_rules::tables::Tables as FactTables;
@@ -43,6 +46,7 @@ use self::reader::Reader;
 use crate::rule_files;
 
 pub(crate) use self::addresses::{AddressList, Addresses, Origin};
+pub(crate) use self::alerts::Alerts;
 pub(crate) use self::archive::Archive;
 pub(crate) use self::correlation::Correlation;
 pub(crate) use self::data::Data;
@@ -51,6 +55,7 @@ pub(crate) use self::metrics::{Listen, Metrics};
 pub(crate) use self::organizations::Organizations;
 pub(crate) use self::reputation::Reputation;
 pub(crate) use self::rules::Rules;
+pub(crate) use self::sinks::{Kind as SinkKind, Sink, Sinks};
 pub(crate) use self::stream::{Initial, ReadBy, Stream};
 pub(crate) use self::tables::Tables;
 pub(crate) use self::worker::Worker;
@@ -78,6 +83,9 @@ pub(crate) struct Settings {
     pub(crate) accounts: Accounts,
     /// `[policy]`: what to think of findings.
     pub(crate) policy: Written,
+    /// `[sinks.NAME]`: where alerts go.
+    pub(crate) sinks: Sinks,
+    pub(crate) alerts: Alerts,
     pub(crate) metrics: Metrics,
     pub(crate) log: Log,
     /// Where each key was set.
@@ -101,6 +109,7 @@ impl Settings {
         {
             // Otherwise told once the rules are loaded; now, so that all is told at once.
             reader.add(settings.policy_over(&names).err().unwrap_or_default());
+            reader.add(settings.routing_over(&names).err().unwrap_or_default());
         }
         match reader.told() {
             Some(mistakes) => Err(mistakes),
@@ -116,18 +125,36 @@ impl Settings {
     /// # Errors
     /// Every name that is no rule's, each with its place.
     pub(crate) fn policy(&self, rules: &RuleNames) -> Result<Policy, String> {
-        self.policy_over(rules).map_err(|faults| match &self.origin {
-            Some(origin) => origin.tell(faults),
-            None => {
-                let told = faults.iter().map(|fault| format!("`{}` {}", fault.path, fault.message));
-                told.collect::<Vec<_>>().join("\n")
-            }
-        })
+        self.policy_over(rules).map_err(|faults| self.tell(faults))
     }
 
     fn policy_over(&self, rules: &RuleNames) -> Result<Policy, Vec<Fault>> {
         let within = |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.within("policy")).collect();
         Policy::new(&self.policy, rules).map_err(within)
+    }
+
+    /// The routes over these rules.
+    ///
+    /// # Errors
+    /// Every name that is no rule's or no sink's, each with its place.
+    pub(crate) fn routing(&self, rules: &RuleNames) -> Result<Routing, String> {
+        self.routing_over(rules).map_err(|faults| self.tell(faults))
+    }
+
+    fn routing_over(&self, rules: &RuleNames) -> Result<Routing, Vec<Fault>> {
+        let within = |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.within("alerts.route")).collect();
+        Routing::new(&self.alerts.route, self.sinks.keys().cloned().collect(), rules).map_err(within)
+    }
+
+    /// Mistakes with their places, where they are known.
+    fn tell(&self, faults: Vec<Fault>) -> String {
+        match &self.origin {
+            Some(origin) => origin.tell(faults),
+            None => {
+                let told = faults.iter().map(|fault| format!("`{}` {}", fault.path, fault.message));
+                told.collect::<Vec<_>>().join("\n")
+            }
+        }
     }
 
     /// What is no mistake in policy and facts and yet to be looked at, given the accounts in force: a line each with its
@@ -157,6 +184,8 @@ impl Settings {
             ("reputation", self.reputation.faults()),
             ("accounts", accounts::faults(&self.accounts)),
             ("policy", self.policy.faults()),
+            ("sinks", sinks::faults(&self.sinks)),
+            ("alerts", self.alerts.faults()),
             ("metrics", self.metrics.faults()),
             ("log", self.log.faults()),
         ])

@@ -14,6 +14,7 @@ pub mod correlation;
 pub mod coverage;
 pub mod dead_letter;
 pub mod decode;
+pub mod dedup;
 pub mod draft;
 pub mod event;
 pub mod event_pattern;

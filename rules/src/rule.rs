@@ -9,6 +9,7 @@ use rsigma_parser::{ConditionExpr, Detection, Level, LogSource, Modifier, SigmaR
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::dedup::Dedup;
 use crate::event::EventKind;
 use crate::fields::Fields;
 use crate::requirement::Requirement;
@@ -45,6 +46,8 @@ pub struct Rule {
     pub references: Vec<String>,
     /// What to do first: `dial.remediation`.
     pub remediation: Option<String>,
+    /// `dial.dedup`: what repeats have in common.
+    pub dedup: Dedup,
     /// `dial.optional`: facts that the rule can do without. Where no table in force has them it finds less or nothing,
     /// instead of stopping the start.
     pub optional: Vec<String>,
@@ -67,6 +70,7 @@ pub struct Rule {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Own {
     pub(crate) remediation: Option<String>,
+    dedup: Option<Vec<String>>,
     #[serde(default)]
     optional: Vec<String>,
 }
@@ -79,6 +83,17 @@ impl Own {
             return Ok(Own::default());
         };
         yaml_serde::from_value(value.clone()).map_err(|error| format!("under `dial`: {error}"))
+    }
+
+    /// Whether `dial.dedup` is there.
+    pub(crate) fn has_dedup(&self) -> bool {
+        self.dedup.is_some()
+    }
+
+    /// # Errors
+    /// Says which word under `dial.dedup` is not known.
+    pub(crate) fn dedup(&self) -> Result<Dedup, String> {
+        self.dedup.as_deref().map_or_else(|| Ok(Dedup::default()), Dedup::of)
     }
 }
 
@@ -121,6 +136,7 @@ impl Rule {
             tactics,
             false_positives: parsed.falsepositives.clone(),
             references: parsed.references.clone(),
+            dedup: own.dedup()?,
             remediation: own.remediation,
             optional: own.optional,
             file: file.to_owned(),

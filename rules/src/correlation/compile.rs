@@ -70,7 +70,7 @@ impl<'t> Draft<'t> {
         }
         Ok(Draft {
             parsed: parsed.clone(),
-            remediation: Own::of(&parsed.custom_attributes).map_err(|message| ("dial:", message))?.remediation,
+            remediation: own(parsed).map_err(|message| ("dial:", message))?,
             document,
             file: file.to_owned(),
             group_by,
@@ -84,6 +84,19 @@ impl<'t> Draft<'t> {
     pub(crate) fn id(&self) -> String {
         self.parsed.id.clone().unwrap_or_else(|| rule::untitled_id(&self.parsed.title))
     }
+}
+
+/// What is under `dial`: the first step.
+fn own(parsed: &CorrelationRule) -> Result<Option<String>, String> {
+    let own = Own::of(&parsed.custom_attributes)?;
+    if own.has_dedup() {
+        return Err(
+            "under `dial`: `dedup` is for single events; findings of a correlation are one alert where they share a \
+                    completing event or follow each other: leave it out"
+                .to_owned(),
+        );
+    }
+    Ok(own.remediation)
 }
 
 fn timespan(seconds: u64, written: &str) -> Result<Millis, String> {

@@ -183,7 +183,7 @@ fn conditions(asked: Asked<'_>, choice: &str) -> Vec<Fault> {
 }
 
 /// What is wrong with the words of one condition.
-fn words_of(key: &str, words: &Words) -> Vec<Fault> {
+pub(super) fn words_of(key: &str, words: &Words) -> Vec<Fault> {
     let wrong = words.0.iter().enumerate().filter_map(|(at, word)| {
         let wrong = match key {
             _ if word.trim().is_empty() => Some("is empty: write something, or leave it out".to_owned()),

@@ -9,6 +9,7 @@ mod condition;
 mod disposition;
 pub mod moment;
 pub(crate) mod region;
+pub mod routing;
 pub mod rule_names;
 mod sessions;
 mod words;

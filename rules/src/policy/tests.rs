@@ -21,7 +21,7 @@ fn policy(value: serde_json::Value) -> Policy {
     Policy::new(&written(value), &rule_names::tests::names()).unwrap()
 }
 
-fn finding() -> Finding {
+pub(super) fn finding() -> Finding {
     let text = |text: &str| Some(text.to_owned());
     Finding {
         finding_id: "f".to_owned(),
@@ -47,6 +47,13 @@ fn finding() -> Finding {
         order_ambiguous: false,
         completed_by: Default::default(),
     }
+}
+
+/// Open, with what is known of its account.
+pub(super) fn assessed(finding: Finding) -> crate::assessment::Assessment {
+    let (context, severity) = (context(), finding.subject.severity);
+    let disposition = Disposition { severity, status: Status::Open, by: None, adjusted: Vec::new() };
+    crate::assessment::Assessment { finding, context, disposition }
 }
 
 fn context() -> Context {
