@@ -8,6 +8,7 @@ use dial_rules::lineage::{Telling, member_name};
 use dial_rules::ruleset::RuleSet;
 use dial_rules::severity::Severity;
 use dial_rules::tables::Tables;
+use dial_sinks::message::Moment;
 
 use crate::output::{clock, plain};
 
@@ -120,9 +121,18 @@ pub(crate) fn span(timespan: Millis) -> String {
 /// The titles of a timeline's columns.
 pub(crate) const COLUMNS: [&str; 7] = ["time (UTC)", "who", "from", "what", "account", "region", "as"];
 
-/// The timeline: for each piece of evidence, in order of time, what [`COLUMNS`] name.
-pub(crate) fn timeline(finding: &Finding, rules: Option<&RuleSet>, tables: &Tables) -> Vec<[String; 7]> {
-    let row = |evidence: &Evidence| {
+/// The rows of a table of what happened, under [`COLUMNS`].
+pub(crate) fn rows(moments: Vec<Moment>) -> Vec<[String; 7]> {
+    let row = |moment: Moment| {
+        let Moment { time, who, from, what, account, region, rule } = moment;
+        [clock(time), who, from, what, account, region, rule].map(|cell| plain(&cell))
+    };
+    moments.into_iter().map(row).collect()
+}
+
+/// The timeline: each piece of evidence, in order of time.
+pub(crate) fn timeline(finding: &Finding, rules: Option<&RuleSet>, tables: &Tables) -> Vec<Moment> {
+    let moment = |evidence: &Evidence| {
         let or_subject = |own: &Option<String>, subject: &Option<String>| {
             own.clone().or_else(|| subject.clone().filter(|_| !is_correlated(finding))).unwrap_or_default()
         };
@@ -131,18 +141,18 @@ pub(crate) fn timeline(finding: &Finding, rules: Option<&RuleSet>, tables: &Tabl
         let name = tables.accounts.get(&account).and_then(|account| account.name.clone());
         let from = or_subject(&evidence.source_ip, &subject.source_ip);
         let service = evidence.event_source.strip_suffix(".amazonaws.com").unwrap_or(&evidence.event_source);
-        let cells = [
-            clock(evidence.event_time),
-            or_subject(&evidence.actor, &subject.actor),
-            place(&from, evidence.event_time, tables),
-            format!("{service} {}", evidence.event_name),
-            name.map_or_else(|| account.clone(), |name| format!("{name} ({account})")),
-            or_subject(&evidence.region, &subject.region),
-            title(&evidence.rule_id, rules),
-        ];
-        cells.map(|cell| plain(&cell))
+        let target = evidence.target.as_deref().map(|target| format!(" {target}")).unwrap_or_default();
+        Moment {
+            time: evidence.event_time,
+            who: or_subject(&evidence.actor, &subject.actor),
+            from: place(&from, evidence.event_time, tables),
+            what: format!("{service} {}{target}", evidence.event_name),
+            account: name.map_or_else(|| account.clone(), |name| format!("{name} ({account})")),
+            region: or_subject(&evidence.region, &subject.region),
+            rule: title(&evidence.rule_id, rules),
+        }
     };
-    finding.evidence.iter().map(row).collect()
+    finding.evidence.iter().map(moment).collect()
 }
 
 /// An address, with its country where that is known.

@@ -27,6 +27,7 @@ fn evidence(minute: i64, name: &str, rule: &str, account: &str) -> Evidence {
         event_name: name.to_owned(),
         event_source: "iam.amazonaws.com".to_owned(),
         rule_id: rule.to_owned(),
+        target: None,
         account_id: Some(account.to_owned()),
         region: Some("us-east-1".to_owned()),
         actor: Some("role Admin as a\u{1b}[31m".to_owned()),
@@ -86,7 +87,7 @@ fn tables() -> Tables {
 #[test]
 fn the_timeline_says_when_who_where_from_what_and_as_what() {
     let rules = RuleSet::load(&pack::rules()).rules;
-    let rows = timeline(&finding(), Some(&rules), &tables());
+    let rows = super::rows(timeline(&finding(), Some(&rules), &tables()));
     let expected = [
         [
             "2026-03-03 00:00:00",
@@ -109,7 +110,7 @@ fn the_timeline_says_when_who_where_from_what_and_as_what() {
     ];
     assert_eq!(rows, expected.map(|row| row.map(str::to_owned)));
     // Rules that are gone leave their ids, tables that are not there nothing.
-    let rows = timeline(&finding(), None, &Tables::default());
+    let rows = super::rows(timeline(&finding(), None, &Tables::default()));
     assert_eq!((rows[1][2].as_str(), rows[1][6].as_str()), ("203.0.113.7", IAM_CHANGED));
 }
 

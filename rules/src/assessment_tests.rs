@@ -16,6 +16,7 @@ fn finding() -> Finding {
         event_name: "CreateAccessKey".to_owned(),
         event_source: "iam.amazonaws.com".to_owned(),
         rule_id: "aaaaaaaa-0000-0000-0000-000000000001".to_owned(),
+        target: None,
         account_id: text("111122223333"),
         region: text("eu-west-1"),
         actor: text("role Admin as alice"),

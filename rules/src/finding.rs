@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::actor::{actor, source_ip};
 use crate::event::Millis;
+use crate::facts::target;
 use crate::lineage::{self, Lineage};
 use crate::ruleset::Match;
 use crate::severity::Severity;
@@ -42,6 +43,9 @@ pub struct Evidence {
     pub event_source: String,
     /// The rule that the event satisfies.
     pub rule_id: String,
+    /// What the call is about, by name: `alice, AdministratorAccess`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// Of a correlated finding: the account. A single event's finding says it itself, as it does the next three.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
@@ -139,6 +143,7 @@ impl Finding {
             event_name: event.name().into_owned(),
             event_source: event.source().into_owned(),
             rule_id: rule.id.clone(),
+            target: target::told(event),
             account_id: None,
             region: None,
             actor: None,

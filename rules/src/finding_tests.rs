@@ -15,6 +15,7 @@ prop_compose! {
             event_name: "N".into(),
             event_source: "s".into(),
             rule_id: format!("r{rule}"),
+            target: None,
             account_id: None,
             region: None,
             actor: None,

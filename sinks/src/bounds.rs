@@ -43,6 +43,7 @@ fn bounded_evidence(evidence: Evidence) -> Evidence {
         region: optional(evidence.region),
         actor: optional(evidence.actor),
         source_ip: optional(evidence.source_ip),
+        target: optional(evidence.target),
         ..evidence
     }
 }

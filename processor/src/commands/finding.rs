@@ -117,7 +117,7 @@ impl Shown<'_> {
     fn story(&self, output: &Output) -> Result<()> {
         let finding = &self.assessment.finding;
         output.line("\nWhat happened")?;
-        let rows = story::timeline(finding, self.rules, self.tables);
+        let rows = story::rows(story::timeline(finding, self.rules, self.tables));
         output.table(&story::COLUMNS, rows.into_iter().map(|row| row.into_iter().map(Cell::new).collect()))?;
         story::remarks(finding).iter().try_for_each(|remark| output.line(&format!("  {remark}")))
     }
@@ -145,7 +145,9 @@ impl Shown<'_> {
 
 fn evidence_line(evidence: &Evidence) -> String {
     let Evidence { event_source, event_name, event_id, .. } = evidence;
-    format!("  {}  {} {}  {}", clock(evidence.event_time), plain(event_source), plain(event_name), plain(event_id))
+    let about = evidence.target.as_deref().map(|target| format!("  {}", plain(target))).unwrap_or_default();
+    let [source, name, id] = [event_source, event_name, event_id].map(|text| plain(text));
+    format!("  {}  {source} {name}{about}  {id}", clock(evidence.event_time))
 }
 
 /// What was recorded.

@@ -37,6 +37,9 @@ pub struct CorrelationMatch {
     /// The address, or the AWS service's name, that the call came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_ip: Option<String>,
+    /// What the call is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// The caller's ARN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor_arn: Option<String>,
@@ -69,6 +72,7 @@ impl CorrelationMatch {
             region: optional(subject.region),
             actor: optional(subject.actor),
             source_ip: optional(subject.source_ip),
+            target: evidence.first().and_then(|seen| seen.target.clone()),
             actor_arn: optional(subject.actor_arn),
             origin: subject.origin,
             shared_event_id: shared.map(|shared| bounded(&shared)).filter(|shared| *shared != event_id),
@@ -102,6 +106,7 @@ impl CorrelationMatch {
             event_name: self.event_name.clone(),
             event_source: self.event_source.clone(),
             rule_id: self.rule_id.clone(),
+            target: self.target.clone(),
             account_id: self.account_id.clone(),
             region: self.region.clone(),
             actor: self.actor.clone(),

@@ -34,7 +34,7 @@ mod security_group;
 mod sharing;
 pub(crate) mod sources;
 mod table;
-mod target;
+pub(crate) mod target;
 mod value;
 
 use std::cell::OnceCell;

@@ -1,5 +1,8 @@
 //! What a call is about, by name, and the roles that it hands to services.
 
+use std::sync::LazyLock;
+
+use crate::event::Event;
 use crate::tables::Tables;
 
 use super::Facts;
@@ -54,6 +57,28 @@ const NAMES: &[&str] = &[
 
 /// How many names are kept.
 const MOST_NAMES: usize = 200;
+
+/// How many names evidence tells.
+const MOST_TOLD: usize = 3;
+/// Longest text of evidence about what a call is about, in bytes.
+const LONGEST_TOLD: usize = 160;
+
+/// What a call is about, as evidence tells it: `alice, AdministratorAccess`; more than three names are counted.
+pub(crate) fn told(event: &Event) -> Option<String> {
+    /// Names ask nothing of tables.
+    static NO_TABLES: LazyLock<Tables> = LazyLock::new(Tables::default);
+    let Target { mut names, .. } = Target::of(&Facts::new(event, &NO_TABLES));
+    let more = names.len().saturating_sub(MOST_TOLD);
+    names.truncate(MOST_TOLD);
+    names.extend((more > 0).then(|| format!("{more} more")));
+    let mut text = names.join(", ");
+    if text.len() > LONGEST_TOLD {
+        let end = (0..=LONGEST_TOLD - '…'.len_utf8()).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    Some(text).filter(|text| !text.is_empty())
+}
 
 impl Target {
     pub(crate) fn of(facts: &Facts<'_>) -> Target {
@@ -129,6 +154,26 @@ pub(crate) fn passed_roles(facts: &Facts<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn evidence_tells_a_few_names() {
+        let told = |request: serde_json::Value| {
+            let event =
+                serde_json::json!({"eventSource": "ec2.amazonaws.com", "eventID": "e", "requestParameters": request});
+            told(&crate::event::tests::event(event))
+        };
+        assert_eq!(
+            told(serde_json::json!({"userName": "alice", "policyArn": "arn:aws:iam::aws:policy/Admin"})).unwrap(),
+            "Admin, alice"
+        );
+        assert_eq!(
+            told(serde_json::json!({"instanceIds": ["i-1", "i-2", "i-3", "i-4", "i-5"]})).unwrap(),
+            "i-1, i-2, i-3, 2 more"
+        );
+        assert_eq!(told(serde_json::json!({"userName": "é".repeat(400)})).unwrap().len(), LONGEST_TOLD - 1);
+        assert_eq!(told(serde_json::Value::Null), None);
+        assert_eq!(told(serde_json::json!({"dryRun": true})), None);
+    }
 
     #[test]
     fn names_are_bared() {

@@ -20,6 +20,7 @@ pub(crate) fn finding(id: &str, time: Millis, event_id: &str) -> Finding {
         event_name: "CreateAccessKey".to_owned(),
         event_source: "iam.amazonaws.com".to_owned(),
         rule_id: "rule-0".to_owned(),
+        target: None,
         account_id: None,
         region: None,
         actor: None,
