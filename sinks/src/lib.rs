@@ -13,6 +13,7 @@
 
 pub mod actors;
 mod bounds;
+pub mod circuit;
 pub mod destinations;
 pub mod dynamodb;
 pub mod failing;

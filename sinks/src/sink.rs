@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::circuit::{Failure, Pause};
 use crate::message::Message;
 
 /// A destination of alerts. It is asked by the outbox only, which retries, limits and gives up; a sink makes one attempt.
@@ -63,4 +64,14 @@ pub enum SendError {
     /// What it answered makes no sense.
     #[error("its answer makes no sense: {0}")]
     Nonsense(String),
+}
+
+impl Failure for SendError {
+    fn pause(&self) -> Pause {
+        match self {
+            SendError::Refused(_) => Pause::Long,
+            SendError::Limited { retry_after: Some(told) } => Pause::AtLeast(*told),
+            _ => Pause::Doubling,
+        }
+    }
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::answers::Answers;
 use self::question::Question;
-use super::circuit::{Circuit, chance};
+use dial_sinks::circuit::{Circuit, chance};
 use super::meter::{Meter, Reading};
 use super::source::{Fault, Loaded, Source};
 
@@ -80,7 +80,7 @@ struct Entry<V> {
 
 #[derive(Debug)]
 struct State<S: Source> {
-    circuit: Circuit,
+    circuit: Circuit<Fault>,
     /// What is being asked about, and by which question.
     under_way: HashMap<S::Key, Flight<S>>,
 }

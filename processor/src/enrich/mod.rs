@@ -2,7 +2,6 @@
 
 mod budget;
 pub(crate) mod cached;
-mod circuit;
 pub(crate) mod enricher;
 mod fetched;
 pub(crate) mod http;

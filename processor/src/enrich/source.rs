@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dial_sinks::circuit::{self, Pause};
 
 /// A service or a store that knows something of keys. Asked through a [`Cached`](super::cached::Cached) only.
 #[async_trait]
@@ -69,6 +70,16 @@ pub(crate) enum Fault {
     /// The budget for asking it is spent. The source is well.
     #[error("this minute's budget is spent")]
     OverBudget,
+}
+
+impl circuit::Failure for Fault {
+    fn pause(&self) -> Pause {
+        match self {
+            Fault::Refused(_) => Pause::Long,
+            Fault::Limited { retry_after: Some(told) } => Pause::AtLeast(*told),
+            _ => Pause::Doubling,
+        }
+    }
 }
 
 impl Fault {

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Inner, Landed};
-use crate::enrich::circuit::chance;
+use dial_sinks::circuit::chance;
 use crate::enrich::source::{Fault, Loaded, Source};
 
 /// One question to the source.

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::files::LOOK;
 use super::{Live, Purpose, START};
-use crate::enrich::circuit::{Circuit, chance};
+use dial_sinks::circuit::{Circuit, chance};
 use crate::enrich::organizations::{Kept, KeptAccounts, Organization, Walk};
 use crate::enrich::source::Fault;
 use crate::failure::{Failure, Result};

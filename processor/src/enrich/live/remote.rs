@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::files::LOOK;
 use super::{Live, Purpose, START};
-use crate::enrich::circuit::{Circuit, chance};
+use dial_sinks::circuit::{Circuit, chance};
 use crate::enrich::fetched::{Fetched, FetchedFile, Note};
 use crate::enrich::parts::Slot;
 use crate::enrich::source::Fault;

@@ -1,10 +1,8 @@
-//! [`Circuit`]: when a source that failed is asked again. Pure: `now` and the chance are arguments.
+//! [`Circuit`]: when a service that failed is asked again. Pure: `now` and the chance are arguments.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
-
-use super::source::Fault;
 
 /// The pause after the first failure; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -12,27 +10,50 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The pause after a refusal, which somebody has to do something about.
 const REFUSED_PAUSE: Duration = Duration::from_secs(300);
-/// The longest that a source's own word on when to come back is believed.
-const LONGEST_BELIEVED: Duration = Duration::from_secs(24 * 3600);
+/// The longest that a service's own word on when to come back is believed.
+pub(crate) const LONGEST_BELIEVED: Duration = Duration::from_secs(24 * 3600);
 
-/// Whether a source is left alone, and until when.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Circuit {
+/// Why a service failed, as far as it decides for how long it is left alone.
+pub trait Failure: Clone {
+    /// How long to leave it alone.
+    fn pause(&self) -> Pause;
+}
+
+/// For how long a service is left alone after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// A second, twice as long after each further failure, up to a minute.
+    Doubling,
+    /// Five minutes: it refuses us, and somebody has to do something about it.
+    Long,
+    /// Not before what it said itself.
+    AtLeast(Duration),
+}
+
+/// Whether a service is left alone, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Circuit<F> {
     /// Failures without a success since.
     failures: u32,
-    /// The last of them, and when the source may be asked again.
-    open: Option<(Fault, Instant)>,
+    /// The last of them, and when the service may be asked again.
+    open: Option<(F, Instant)>,
     /// Somebody asks whether it is back; others wait for what comes of it.
     probing: bool,
 }
 
-impl Circuit {
-    /// Whether the source may be asked now. After failures only one asks at a time; it must report by
-    /// [`Circuit::succeeded`] or [`Circuit::failed`].
+impl<F> Default for Circuit<F> {
+    fn default() -> Self {
+        Circuit { failures: 0, open: None, probing: false }
+    }
+}
+
+impl<F: Failure> Circuit<F> {
+    /// Whether the service may be asked now. After failures only one asks at a time; it must report by
+    /// [`Circuit::succeeded`], [`Circuit::failed`] or [`Circuit::withdrew`].
     ///
     /// # Errors
     /// Why not: what it failed with last.
-    pub(crate) fn ask(&mut self, now: Instant) -> Result<(), Fault> {
+    pub fn ask(&mut self, now: Instant) -> Result<(), F> {
         match &self.open {
             None => Ok(()),
             Some((fault, until)) if self.probing || now < *until => Err(fault.clone()),
@@ -43,25 +64,27 @@ impl Circuit {
         }
     }
 
-    /// The source has answered.
-    pub(crate) fn succeeded(&mut self) {
+    /// Whoever was let in did not ask after all.
+    pub fn withdrew(&mut self) {
+        self.probing = false;
+    }
+
+    /// The service has answered.
+    pub fn succeeded(&mut self) {
         *self = Circuit::default();
     }
 
-    /// The source has failed. `chance`, from 0 to 1, spreads the workers of a fleet over the pause's second half.
-    pub(crate) fn failed(&mut self, fault: Fault, now: Instant, chance: f64) {
+    /// The service has failed. `chance`, from 0 to 1, spreads the workers of a fleet over the pause's second half.
+    pub fn failed(&mut self, fault: F, now: Instant, chance: f64) {
         let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.failures.min(16)));
-        let longest = match &fault {
-            Fault::Refused(_) => REFUSED_PAUSE,
-            _ => doubled.min(LONGEST_PAUSE),
-        };
+        let longest = if fault.pause() == Pause::Long { REFUSED_PAUSE } else { doubled.min(LONGEST_PAUSE) };
         let spread = longest.mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0));
-        let pause = match &fault {
+        let pause = match fault.pause() {
             // Never sooner than it says; a little later, since everybody was told the same.
-            Fault::Limited { retry_after: Some(told) } => {
-                (*told).min(LONGEST_BELIEVED).max(spread) + FIRST_PAUSE.mul_f64(chance.clamp(0.0, 1.0))
+            Pause::AtLeast(told) => {
+                told.min(LONGEST_BELIEVED).max(spread) + FIRST_PAUSE.mul_f64(chance.clamp(0.0, 1.0))
             }
-            _ => spread,
+            Pause::Doubling | Pause::Long => spread,
         };
         let until = match self.open.take() {
             // What is told while it is open never shortens the pause.
@@ -74,18 +97,23 @@ impl Circuit {
     }
 
     /// How long until it may be asked again.
-    pub(crate) fn wait(&self, now: Instant) -> Duration {
+    pub fn wait(&self, now: Instant) -> Duration {
         self.open.as_ref().map_or(Duration::ZERO, |(_, until)| until.saturating_duration_since(now))
     }
 
-    /// Whether the source has failed and not answered since.
-    pub(crate) fn is_open(&self) -> bool {
+    /// Whether the service has failed and not answered since.
+    pub fn is_open(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// The last failure without a success since.
+    pub fn failure(&self) -> Option<&F> {
+        self.open.as_ref().map(|(failure, _)| failure)
     }
 }
 
 /// From 0 to 1, different for every worker and time. It spreads load and decides nothing.
-pub(crate) fn chance() -> f64 {
+pub fn chance() -> f64 {
     use std::hash::{BuildHasher, RandomState};
     // 53 bits are what an f64 holds exactly.
     (RandomState::new().hash_one(()) >> 11) as f64 / (1_u64 << 53) as f64
@@ -94,13 +122,14 @@ pub(crate) fn chance() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::SendError as Fault;
 
     fn down() -> Fault {
         Fault::Unavailable("down".to_owned())
     }
 
     /// How long a circuit in this state keeps the source alone, to the millisecond.
-    fn pause(circuit: &Circuit, now: Instant) -> Duration {
+    fn pause(circuit: &Circuit<Fault>, now: Instant) -> Duration {
         let asks = |after: u64| circuit.clone().ask(now + Duration::from_millis(after)).is_ok();
         let mut range = (0_u64, 200_000_000_u64);
         while range.0 < range.1 {
