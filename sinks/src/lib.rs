@@ -30,6 +30,7 @@ pub mod secret;
 pub mod sink;
 pub mod sqlite;
 pub mod store;
+pub mod telling;
 pub mod text;
 pub mod windows;
 pub mod wire;

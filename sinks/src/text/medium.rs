@@ -56,11 +56,11 @@ impl Medium {
             Medium::Plain => own(c),
             Medium::Slack => linking(chars, at).unwrap_or_else(|| slack(chars, at)),
             Medium::SlackCode => match c {
-                '`' => "ˋ".into(),
+                '`' => "‵".into(),
                 c => entity(c).unwrap_or_else(|| own(c)),
             },
             Medium::Markdown => linking(chars, at).unwrap_or_else(|| markdown(c)),
-            Medium::MarkdownCode if c == '`' => "ˋ".into(),
+            Medium::MarkdownCode if c == '`' => "‵".into(),
             Medium::MarkdownCode => own(c),
             Medium::Html => match c {
                 '"' => "&quot;".into(),
@@ -109,16 +109,16 @@ fn linking(chars: &[char], at: usize) -> Option<Cow<'static, str>> {
 fn slack(chars: &[char], at: usize) -> Cow<'static, str> {
     let c = chars[at];
     match c {
-        '`' => "ˋ".into(),
+        '`' => "‵".into(),
         // Slack has no escape for these. Within a word they do nothing; elsewhere a look-alike stands for them.
         '*' | '_' | '~' if !is_within_word(chars, at) => match c {
             '*' => "∗".into(),
-            '_' => "ˍ".into(),
+            '_' => "＿".into(),
             _ => "∼".into(),
         },
         // An entity at the start of a line is a quotation all the same.
         '>' if at == 0 => "›".into(),
-        ':' if opens_emoji(chars, at) => "꞉".into(),
+        ':' if opens_emoji(chars, at) => "∶".into(),
         c => entity(c).unwrap_or_else(|| own(c)),
     }
 }
