@@ -12,6 +12,7 @@
 //! write.
 
 pub mod actors;
+mod aws_error;
 mod bounds;
 pub mod destinations;
 pub mod dynamodb;
@@ -24,6 +25,7 @@ pub mod message;
 pub mod outbox;
 mod retry;
 mod row;
+pub mod secret;
 pub mod sink;
 pub mod sqlite;
 pub mod store;
