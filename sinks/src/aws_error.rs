@@ -1,5 +1,6 @@
 //! What an error of an AWS call means to an alert, and how it is said.
 
+use aws_sdk_sns::config::http::HttpResponse;
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 
 use crate::sink::SendError;
@@ -40,21 +41,32 @@ const REJECTED: [&str; 5] = [
 ];
 
 /// What an error of a call means.
-pub(crate) fn send_error<E, R>(error: &SdkError<E, R>) -> SendError
+pub(crate) fn send_error<E>(error: &SdkError<E, HttpResponse>) -> SendError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
     match error {
         SdkError::TimeoutError(_) => SendError::Slow,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => SendError::Slow,
         SdkError::ConstructionFailure(_) => SendError::Rejected(words(error)),
-        SdkError::ResponseError(_) => SendError::Nonsense(words(error)),
         SdkError::ServiceError(service) => match service.err().code() {
             Some(code) => of_code(code, &words(error)),
-            None => SendError::Nonsense("an error without a code".to_owned()),
+            None => of_status(service.raw().status().as_u16()),
         },
+        SdkError::ResponseError(response) => of_status(response.raw().status().as_u16()),
         _ => SendError::Unavailable(words(error)),
+    }
+}
+
+/// What an answer means that says nothing but its status: a proxy's, perhaps.
+fn of_status(status: u16) -> SendError {
+    let words = format!("HTTP status {status} without an error code of AWS");
+    match status {
+        401 | 403 | 407 => SendError::Refused(words),
+        408 | 500..=599 => SendError::Unavailable(words),
+        413 => SendError::Rejected(words),
+        429 => SendError::Limited { retry_after: None },
+        _ => SendError::Nonsense(words),
     }
 }
 
@@ -79,7 +91,8 @@ pub(crate) fn of_code(code: &str, words: &str) -> SendError {
 /// `InvalidParameter`, `InvalidMessageContents`, `InvalidArgument`, `ValidationException`, … The state of a key of ours is
 /// not the message's fault.
 fn is_rejection(code: &str) -> bool {
-    let is_state = code.contains("State") || code.contains("Address") || code.contains("Security");
+    let is_state =
+        code.contains("State") || code.contains("Address") || code.contains("Security") || code.contains("Account");
     (code.starts_with("Invalid") || code.starts_with("Validation") || code.starts_with("ParameterValue")) && !is_state
 }
 
@@ -105,7 +118,8 @@ where
 /// Longest that an error's words are, in characters.
 const LONGEST: usize = 500;
 
-fn cut(text: &str) -> String {
+/// One short line.
+pub(crate) fn cut(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect()
 }
 
@@ -146,6 +160,7 @@ mod tests {
             ("InternalFailure", "unavailable"),
             ("InternalError", "unavailable"),
             ("NotFound", "unavailable"),
+            ("InvalidAccountIdException", "unavailable"),
             ("NonExistentQueue", "unavailable"),
             ("KMSInvalidStateException", "unavailable"),
             ("EndpointDisabled", "unavailable"),
