@@ -12,6 +12,8 @@
 //! write.
 
 pub mod actors;
+pub mod arn;
+mod aws_error;
 mod bounds;
 pub mod destinations;
 pub mod dynamodb;

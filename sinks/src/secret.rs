@@ -1,30 +1,41 @@
-//! [`Secret`]: a key or token that a sink needs, wherever it is kept.
+//! [`Secret`]: what authenticates us at a destination, by reference. Settings name a [`SecretPlace`]; what lies there is read
+//! when it is needed, so that a key that was rotated is in force without a restart. No value is in any error, log or `Debug`.
 
-use std::fmt::Debug;
+mod local;
+mod manager;
+mod place;
+
+use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-/// A key or token. Nobody keeps what [`Secret::get`] gave for longer than one request.
+pub use place::{LARGEST, LocalPlace, ManagedName, SecretPlace};
+
+/// What authenticates us somewhere.
 #[async_trait]
-pub trait Secret: Debug + Send + Sync {
-    /// Its value, as of now or a short while ago.
+pub trait Secret: fmt::Debug + Send + Sync {
+    /// Its value as of now, without blanks around it. Safe to drop at any point.
     ///
     /// # Errors
-    /// Why it cannot be had. The text names the place, never the value.
+    /// Says which place holds none and why, never what a place holds.
     async fn get(&self) -> Result<String, String>;
 
-    /// What it gave was refused: it is fetched anew next time.
+    /// What it gave was refused: it is fetched anew before it is used again, as far as that makes sense.
     fn refused(&self);
 }
 
-/// A value that is known from the start, for tests.
-pub struct Fixed(pub String);
-
-impl Debug for Fixed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Fixed(…)")
+/// The secret that lies at a place. `client` is asked for those in AWS Secrets Manager, in the region of a secret's ARN where
+/// it has one; use one HTTP client for all.
+pub fn open(place: SecretPlace, client: &aws_sdk_secretsmanager::Client) -> Arc<dyn Secret> {
+    match place {
+        SecretPlace::Local(place) => Arc::new(local::Local::new(place)),
+        SecretPlace::SecretsManager(name) => Arc::new(manager::Managed::new(name, client)),
     }
 }
+
+/// A secret that is known, for tests.
+pub struct Fixed(pub String);
 
 #[async_trait]
 impl Secret for Fixed {
@@ -33,4 +44,10 @@ impl Secret for Fixed {
     }
 
     fn refused(&self) {}
+}
+
+impl fmt::Debug for Fixed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fixed")
+    }
 }
