@@ -277,6 +277,7 @@ fn bare_evidence(n: u64, at: Millis, event_source: &str, event_name: &str, rule_
         event_name: event_name.to_owned(),
         event_source: event_source.to_owned(),
         rule_id: rule_id.to_owned(),
+        target: None,
         account_id: None,
         region: None,
         actor: None,
