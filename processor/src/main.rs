@@ -1,5 +1,6 @@
 //! `dial`: detections over CloudTrail, from a laptop to a Kinesis stream.
 
+mod alerting;
 mod archiver;
 mod assess;
 mod aws;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
 use dial_rules::pack::{self, TEST_SUFFIX};
+use dial_rules::policy::routing::Routing;
 use dial_rules::policy::rule_names::RuleNames;
 use dial_rules::policy::{Policy, Written};
 use dial_rules::ruleset::{Loaded, Problem, RuleFile, RuleSet};
@@ -12,6 +13,13 @@ use dial_rules::tables::Tables;
 
 use crate::failure::{Failure, Result};
 use crate::settings::Settings;
+
+/// Rules in force, what to think of what they find, and where that goes.
+pub(crate) struct Governed {
+    pub(crate) rules: RuleSet,
+    pub(crate) policy: Policy,
+    pub(crate) routing: Routing,
+}
 
 /// The files of rules at some paths.
 pub(crate) struct Files {
@@ -85,12 +93,12 @@ pub(crate) fn names_in(rules: &RuleSet) -> RuleNames {
     RuleNames::of(rules.rules()).and(rules.correlations().iter())
 }
 
-/// The rules in force, and the policy over them: those of `named` if there are any, else those of the settings; without
+/// The rules in force, with the policy and the routes over them: those of `named` if there are any, else those of the settings; without
 /// the disabled ones.
 ///
 /// # Errors
-/// As [`load`]; and every name in the policy that is no rule's, unless other rules than the settings' were named.
-pub(crate) fn in_force(named: &[PathBuf], settings: &Settings) -> Result<(RuleSet, Policy)> {
+/// As [`load`]; and every name in policy and routes that is no rule's, unless other rules than the settings' were named.
+pub(crate) fn in_force(named: &[PathBuf], settings: &Settings) -> Result<Governed> {
     governed(named, settings, |paths| load(paths, &settings.facts))
 }
 
@@ -99,7 +107,7 @@ pub(crate) fn in_force(named: &[PathBuf], settings: &Settings) -> Result<(RuleSe
 ///
 /// # Errors
 /// As [`in_force`]; and rules that ask what no table can answer.
-pub(crate) fn to_evaluate(named: &[PathBuf], settings: &Settings, tables: &Tables) -> Result<(RuleSet, Policy)> {
+pub(crate) fn to_evaluate(named: &[PathBuf], settings: &Settings, tables: &Tables) -> Result<Governed> {
     governed(named, settings, |paths| {
         let rules = load(paths, tables)?;
         answerable(&rules, settings)?;
@@ -111,13 +119,14 @@ fn governed(
     named: &[PathBuf],
     settings: &Settings,
     load: impl FnOnce(&[PathBuf]) -> Result<RuleSet>,
-) -> Result<(RuleSet, Policy)> {
+) -> Result<Governed> {
     let (paths, own) = if named.is_empty() { (&settings.rules.paths[..], true) } else { (named, false) };
     let rules = load(paths)?;
     let names = names_in(&rules);
-    let policy = settings.policy(&if own { names } else { names.lenient() }).map_err(Failure::Usage)?;
-    let rules = rules.without(policy.disabled());
-    Ok((rules, policy))
+    let names = if own { names } else { names.lenient() };
+    let policy = settings.policy(&names).map_err(Failure::Usage)?;
+    let routing = settings.routing(&names).map_err(Failure::Usage)?;
+    Ok(Governed { rules: rules.without(policy.disabled()), policy, routing })
 }
 
 /// The policy over the settings' rules, which are read only if there is one.
@@ -127,7 +136,7 @@ fn governed(
 pub(crate) fn policy(settings: &Settings) -> Result<Policy> {
     match settings.policy == Written::default() {
         true => Ok(Policy::default()),
-        false => in_force(&[], settings).map(|(_, policy)| policy),
+        false => in_force(&[], settings).map(|governed| governed.policy),
     }
 }
 

@@ -12,6 +12,8 @@
 //! write.
 
 pub mod actors;
+pub mod arn;
+mod aws_error;
 mod bounds;
 pub mod circuit;
 pub mod destinations;
@@ -19,13 +21,19 @@ pub mod dynamodb;
 pub mod failing;
 mod fate;
 pub mod filter;
+pub mod http;
 pub mod memory;
 mod merge;
 pub mod message;
 pub mod outbox;
 mod retry;
 mod row;
+pub mod samples;
+pub mod secret;
 pub mod sink;
 pub mod sqlite;
 pub mod store;
+pub mod telling;
+pub mod text;
 pub mod windows;
+pub mod wire;

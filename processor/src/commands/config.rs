@@ -2,12 +2,13 @@
 
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note};
+use crate::rule_files::Governed;
 use crate::settings::Settings;
 use crate::{clock, context, rule_files};
 
 pub(crate) async fn check(settings: &Settings, output: &Output) -> Result<Outcome> {
     let live = context::tables(settings).await?;
-    let (rules, _) = rule_files::to_evaluate(&[], settings, &live.now())?;
+    let Governed { rules, routing, .. } = rule_files::to_evaluate(&[], settings, &live.now())?;
     let at = |path: &'static str| move |wrong: String| Failure::Usage(format!("{}: {wrong}", settings.place(path)));
     settings.reputation.check_variable().map_err(at("reputation.key"))?;
     settings.metrics.check_variable().map_err(at("metrics.token"))?;

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 
 pub(crate) fn run(args: &RuleCoverage, settings: &Settings, output: &Output) -> Result<Outcome> {
     let paths = &args.paths.paths;
-    let (rules, _) = rule_files::in_force(paths, settings)?;
+    let rules = rule_files::in_force(paths, settings)?.rules;
     // What is only a part of correlations covers nothing by itself.
     let own = rules.rules().iter().filter(|rule| rules.correlations().makes_findings(&rule.id));
     let rules: &[_] = &own.cloned().collect::<Vec<_>>();

@@ -17,12 +17,13 @@ use super::incident::{self, Incident, OfIncident};
 use crate::cli::FindingsShow;
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, clock, plain};
+use crate::rule_files::Governed;
 use crate::settings::Settings;
 use crate::{context, rule_files, stores, story};
 
 pub(super) async fn show(args: FindingsShow, settings: &Settings, output: &Output) -> Result<Outcome> {
     let (rules, policy) = match rule_files::in_force(&[], settings) {
-        Ok((rules, policy)) => (Some(rules), policy),
+        Ok(Governed { rules, policy, .. }) => (Some(rules), policy),
         // A finding can be shown without what its rule says.
         Err(_) if settings.policy == Written::default() => (None, Policy::default()),
         Err(failure) => return Err(failure),

@@ -11,7 +11,7 @@ use crate::rule_files;
 use crate::settings::Settings;
 
 pub(crate) fn run(paths: &[PathBuf], settings: &Settings, output: &Output) -> Result<Outcome> {
-    let (rules, _) = rule_files::in_force(paths, settings)?;
+    let rules = rule_files::in_force(paths, settings)?.rules;
     let derived = Patterns::of(rules.rules().iter().map(AsRef::as_ref));
     if output.is_json() {
         output.json(&derived)?;

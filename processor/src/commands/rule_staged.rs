@@ -16,6 +16,7 @@ use crate::assess::Assessor;
 use crate::cli::DataArgs;
 use crate::failure::{Outcome, Result};
 use crate::output::{Output, note, number_cell, plain};
+use crate::rule_files::Governed;
 use crate::settings::Settings;
 use crate::stores;
 use crate::{clock, context, rule_files};
@@ -25,7 +26,7 @@ const DAY: Millis = 24 * 60 * 60 * 1000;
 const MOST_DISTINCT: usize = 10_000;
 
 pub(super) async fn run(args: &DataArgs, settings: &Settings, output: &Output) -> Result<Outcome> {
-    let (rules, policy) = rule_files::in_force(&[], settings)?;
+    let Governed { rules, policy, .. } = rule_files::in_force(&[], settings)?;
     let store = stores::findings(settings, args.data.as_deref()).await?;
     let assessor = context::to_show(policy, settings, args.data.as_deref(), false).await?;
     let now = clock::now();

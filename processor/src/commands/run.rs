@@ -28,6 +28,7 @@ use crate::local;
 use crate::monitor::{Listener, Monitor};
 use crate::output::Output;
 use crate::roles::{self, Crew, Role, Shift};
+use crate::rule_files::Governed;
 use crate::settings::{Initial, Settings};
 use crate::stores;
 use crate::{clock, context, rule_files};
@@ -41,7 +42,7 @@ pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Resu
     cancel_on_signal(shutdown.clone())?;
     let Some(live) = shutdown.run_until_cancelled(context::tables(settings)).await else { return Ok(Outcome::Fine) };
     let live = live?;
-    let (rules, policy) = rule_files::to_evaluate(&args.rules.rules, settings, &live.now())?;
+    let Governed { rules, policy, routing } = rule_files::to_evaluate(&args.rules.rules, settings, &live.now())?;
     let rules = Arc::new(rules);
     for remark in settings.remarks(&live.now().accounts, clock::now()) {
         tracing::warn!("{remark}");

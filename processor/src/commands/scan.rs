@@ -29,6 +29,7 @@ use crate::inputs::Inputs;
 use crate::link_pile::LinkPile;
 use crate::output::{Output, note, number_cell, plain, severity_cell, thousands};
 use crate::pile::Pile;
+use crate::rule_files::Governed;
 use crate::scan::{Progress, Report, Scan};
 use crate::settings::Settings;
 use crate::{clock, context, rule_files};
@@ -41,7 +42,7 @@ const WORST_SHOWN: usize = 15;
 pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -> Result<Outcome> {
     let live = context::tables(settings).await?;
     let tables = live.now();
-    let (rules, policy) = rule_files::to_evaluate(&args.rules.rules, settings, &tables)?;
+    let Governed { rules, policy, .. } = rule_files::to_evaluate(&args.rules.rules, settings, &tables)?;
     let (rules, assessor) = (Arc::new(rules), Assessor::new(policy, Enricher::without_services(live, None)));
     for remark in settings.remarks(&tables.accounts, clock::now()) {
         tracing::warn!("{remark}");

@@ -147,7 +147,7 @@ async fn rules_keep_no_table_that_may_be_replaced() {
     place.settings.facts.known_countries = ["DE".to_owned()].into();
     let live = place.open().await.unwrap();
     let first = Arc::downgrade(&live.now());
-    let (rules, _) = crate::rule_files::to_evaluate(&[], &place.settings, &live.now()).unwrap();
+    let rules = crate::rule_files::to_evaluate(&[], &place.settings, &live.now()).unwrap().rules;
     assert_eq!(rules.tables().addresses.look_up("8.8.8.8", NOW).city, None);
     assert!(rules.tables().accounts.is_empty() && rules.tables().known_countries.contains("DE"));
     live.exchange(Slot::City, "city.mmdb", cities("Hamburg")).unwrap();

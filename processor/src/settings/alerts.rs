@@ -10,12 +10,12 @@ use super::positive;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Alerts {
-    /// Repeats of a rule by one actor join the alert for so many minutes after its first finding.
-    pub(crate) dedup_minutes: u64,
+    /// Repeats of a rule by one actor join the alert for so many seconds after its first finding.
+    pub(crate) dedup_seconds: u64,
     /// Where a destination can change its messages, growth is told so many seconds after the last message.
     pub(crate) update_seconds: u64,
-    /// Elsewhere growth is told in one digest every so many minutes.
-    pub(crate) digest_minutes: u64,
+    /// Elsewhere growth is told in one digest every so many seconds.
+    pub(crate) digest_seconds: u64,
     /// More alerts of one rule within a minute are one.
     pub(crate) storm_per_minute: u64,
     /// `[[alerts.route]]`: which findings go where. Without any, everything goes to every sink.
@@ -25,7 +25,7 @@ pub(crate) struct Alerts {
 
 impl Default for Alerts {
     fn default() -> Self {
-        Alerts { dedup_minutes: 60, update_seconds: 10, digest_minutes: 15, storm_per_minute: 5, route: Vec::new() }
+        Alerts { dedup_seconds: 3_600, update_seconds: 10, digest_seconds: 900, storm_per_minute: 5, route: Vec::new() }
     }
 }
 
@@ -33,9 +33,9 @@ impl Alerts {
     /// What is wrong, the routes aside: those need to know the rules.
     pub(super) fn faults(&self) -> Vec<Fault> {
         positive(&[
-            ("dedup_minutes", self.dedup_minutes),
+            ("dedup_seconds", self.dedup_seconds),
             ("update_seconds", self.update_seconds),
-            ("digest_minutes", self.digest_minutes),
+            ("digest_seconds", self.digest_seconds),
             ("storm_per_minute", self.storm_per_minute),
         ])
     }

@@ -1,2 +1,10 @@
 //! The destinations of alerts, one file each. In each a pure function makes the payload of a
 //! [`Message`](crate::message::Message), and a thin shell sends it.
+
+mod attributes;
+mod body;
+pub mod eventbridge;
+mod fifo;
+pub mod sns;
+pub mod sqs;
+pub mod stdout;

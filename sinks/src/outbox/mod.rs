@@ -6,4 +6,5 @@
 //! delays an alert by half a minute, and a dead sink only its own.
 
 pub mod alert;
+pub mod desk;
 pub mod store;

@@ -1,0 +1,275 @@
+//! [`Telling`]: a message in the words and the order in which people read it. Pure; no text of it is escaped yet.
+
+use dial_rules::addresses::{AddressContext, AddressKind};
+use dial_rules::assessment::Assessment;
+use dial_rules::context::{Context, Reputation};
+use dial_rules::correlation::ACTOR;
+use dial_rules::event::{Millis, rfc3339};
+use dial_rules::finding::{Finding, FindingKind};
+use dial_rules::lineage::{Resolved, Telling as HowTelling, member_name};
+
+use crate::message::Message;
+
+/// A message as people read it: the first lines say enough in five seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telling {
+    /// `HIGH · Administrator rights granted to a user`, with a mark when it is a sample.
+    pub headline: String,
+    /// Who did what to what, where, from where, when: in this order.
+    pub facts: Vec<Fact>,
+    /// What happened when, one line each; empty where the facts say it all.
+    pub timeline: Vec<String>,
+    /// The other findings of the message, one line each.
+    pub others: Vec<String>,
+    /// How many findings the alert has, where it is more than one: `1,000 findings so far, 20 more shown`.
+    pub count: Option<String>,
+}
+
+/// One thing that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// What it is: `Who`.
+    pub name: &'static str,
+    /// What is known. Texts of events are in it.
+    pub text: String,
+    /// Something to be copied, such as an ARN.
+    pub is_code: bool,
+}
+
+impl Telling {
+    /// What is told of a message.
+    pub fn of(message: &Message) -> Telling {
+        let timeline = if message.lead.finding.kind == FindingKind::Correlated || message.moments.len() > 1 {
+            message.moments.iter().map(moment_line).collect()
+        } else {
+            Vec::new()
+        };
+        Telling {
+            headline: headline(message),
+            facts: facts(message),
+            timeline,
+            others: message.others.iter().map(other_line).collect(),
+            count: count(message),
+        }
+    }
+}
+
+fn headline(message: &Message) -> String {
+    let mark = if message.is_sample { "SAMPLE · " } else { "" };
+    format!("{mark}{} · {}", message.severity.as_str().to_uppercase(), message.title)
+}
+
+fn facts(message: &Message) -> Vec<Fact> {
+    let Assessment { finding, context, .. } = &message.lead;
+    let subject = &finding.subject;
+    let said = |name, text: Option<String>, is_code| {
+        text.filter(|text| !text.is_empty()).map(|text| Fact { name, text, is_code })
+    };
+    let techniques = Some(subject.techniques.join(" "));
+    [
+        said("Who", who(finding, context), false),
+        said("Did what", what(message), false),
+        said("To what", on_what(finding), true),
+        said("Where", place(finding, context), false),
+        said("From", from(finding, context), false),
+        said("Behind it", behind(finding, context), false),
+        said("When (UTC)", Some(when(finding)), false),
+        said("Caller", subject.actor_arn.clone(), true),
+        said("ATT&CK", techniques, false),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The person whom a correlated finding groups by, else who acted in its earliest event.
+fn who(finding: &Finding, context: &Context) -> Option<String> {
+    let actor = || finding.subject.actor.clone();
+    match finding.group.get(ACTOR) {
+        Some(member) if HowTelling::of(member) != HowTelling::Credential => Some(member_name(member)),
+        Some(key) => context.lineage.person().filter(|_| context.lineage.credentials.contains(key)).or_else(actor),
+        None => actor(),
+    }
+}
+
+/// What was called, each call once, in the order in which it first was.
+fn what(message: &Message) -> Option<String> {
+    const MOST: usize = 6;
+    let mut calls: Vec<&str> = Vec::new();
+    for moment in &message.moments {
+        if !calls.contains(&moment.what.as_str()) {
+            calls.push(&moment.what);
+        }
+    }
+    let beyond = calls.len().saturating_sub(MOST);
+    calls.truncate(MOST);
+    let more = if beyond > 0 { format!(" and {beyond} more") } else { String::new() };
+    (!calls.is_empty()).then(|| format!("{}{more}", calls.join(" → ")))
+}
+
+/// What a correlated finding groups by beside who acted: `bucketName data`.
+fn on_what(finding: &Finding) -> Option<String> {
+    let of_one = |(name, value): (&String, &String)| format!("{} {value}", name.rsplit('.').next().unwrap_or(name));
+    let things: Vec<String> = finding.group.iter().filter(|(name, _)| *name != ACTOR).map(of_one).collect();
+    (!things.is_empty()).then(|| things.join(", "))
+}
+
+/// The account, by name where it has one, and the region.
+fn place(finding: &Finding, context: &Context) -> Option<String> {
+    let id = finding.subject.account_id.as_deref();
+    let account = context.account.as_ref();
+    let named = match (account.and_then(|account| account.name.as_deref()), id) {
+        (Some(name), Some(id)) => Some(format!("{name} ({id})")),
+        (name, id) => name.or(id).map(str::to_owned),
+    };
+    let environment = account.and_then(|account| account.environment.clone());
+    let parts: Vec<String> = [named, environment, finding.subject.region.clone()].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(" · "))
+}
+
+/// The address, and what is known of it.
+fn from(finding: &Finding, context: &Context) -> Option<String> {
+    let field = finding.subject.source_ip.clone();
+    let address = context.address.iter().flat_map(address_parts);
+    let reputation = context.reputation.as_ref().map(reputation_words);
+    let parts: Vec<String> = field.into_iter().chain(address).chain(reputation).collect();
+    (!parts.is_empty()).then(|| parts.join(" · "))
+}
+
+fn address_parts(address: &AddressContext) -> Vec<String> {
+    let kind = match address.kind {
+        AddressKind::Private => Some("a private address"),
+        AddressKind::Documentation => Some("an address for examples only"),
+        AddressKind::Reserved => Some("an address that nobody can call from"),
+        AddressKind::Malformed => Some("neither an address nor a service"),
+        AddressKind::Public | AddressKind::Service => None,
+    };
+    let place = [address.city.clone(), address.country.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let network = match (&address.network, address.asn) {
+        (Some(network), Some(asn)) => Some(format!("{network} (AS{asn})")),
+        (Some(network), None) => Some(network.clone()),
+        (None, asn) => asn.map(|asn| format!("AS{asn}")),
+    };
+    let aws = address.aws_service.as_ref().map(|service| format!("AWS {service}"));
+    let tor = address.tor_exit.filter(|is_exit| *is_exit).map(|_| "TOR EXIT".to_owned());
+    let lists = (!address.lists.is_empty()).then(|| format!("on {}", address.lists.join(", ")));
+    [kind.map(str::to_owned), Some(place), network, aws, tor, lists]
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect()
+}
+
+fn reputation_words(reputation: &Reputation) -> String {
+    format!(
+        "abuse confidence {} in 100 ({} reports)",
+        reputation.abuse_confidence_score,
+        thousands(reputation.total_reports)
+    )
+}
+
+/// The person and the way from there to the caller, where that is more than the caller says.
+fn behind(finding: &Finding, context: &Context) -> Option<String> {
+    let told = Resolved { lineage: context.lineage.clone(), chain: context.chain.clone(), cut: false }.told();
+    told.filter(|told| Some(told) != who(finding, context).as_ref())
+}
+
+fn when(finding: &Finding) -> String {
+    if finding.first_seen == finding.last_seen {
+        return clock(finding.first_seen);
+    }
+    format!("{} to {} ({} events)", clock(finding.first_seen), clock(finding.last_seen), finding.event_count_text())
+}
+
+fn moment_line(moment: &crate::message::Moment) -> String {
+    let place = [moment.account.as_str(), moment.region.as_str()];
+    let place = place.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let parts =
+        [clock(moment.time), moment.what.clone(), moment.who.clone(), moment.from.clone(), place, moment.rule.clone()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+}
+
+fn other_line(assessment: &Assessment) -> String {
+    let Assessment { finding, context, disposition } = assessment;
+    let parts = [
+        Some(disposition.severity.as_str().to_uppercase()),
+        Some(finding.subject.rule_title.clone()),
+        who(finding, context),
+        place(finding, context),
+        Some(clock(finding.last_seen)),
+    ];
+    parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+}
+
+fn count(message: &Message) -> Option<String> {
+    let named = message.finding_ids.len() as u64;
+    let told = 1 + message.others.len() as u64;
+    if message.count <= 1 {
+        return None;
+    }
+    let new = if named < message.count { format!(", {} of them new", thousands(named)) } else { String::new() };
+    let shown = if told < named { format!("; {told} are shown here") } else { String::new() };
+    Some(format!("{} findings{new}{shown}", thousands(message.count)))
+}
+
+/// `2024-05-01 12:04:31`, in UTC.
+pub fn clock(time: Millis) -> String {
+    rfc3339(time).get(..19).map(|text| text.replace('T', " ")).unwrap_or_default()
+}
+
+/// `12,345`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{SampleKind, sample};
+
+    fn text<'t>(telling: &'t Telling, name: &str) -> Option<&'t str> {
+        telling.facts.iter().find(|fact| fact.name == name).map(|fact| fact.text.as_str())
+    }
+
+    #[test]
+    fn five_seconds_are_enough() {
+        let single = Telling::of(&sample(SampleKind::Single));
+        assert_eq!(single.headline, "SAMPLE · HIGH · Administrator rights granted to a user");
+        assert_eq!(text(&single, "Who"), Some("role Admin as alice"));
+        assert_eq!(text(&single, "Did what"), Some("iam AttachUserPolicy"));
+        assert_eq!(text(&single, "Where"), Some("payments (111122223333) · production · eu-west-1"));
+        assert_eq!(
+            text(&single, "From"),
+            Some("198.51.100.7 · NL · Example Hosting (AS64496) · abuse confidence 87 in 100 (214 reports)")
+        );
+        assert_eq!((single.timeline.len(), single.count), (0, None));
+    }
+
+    #[test]
+    fn a_correlated_one_has_a_timeline_and_a_storm_a_count() {
+        let correlated = Telling::of(&sample(SampleKind::Correlated));
+        assert_eq!(text(&correlated, "Who"), Some("alice (111122223333)"));
+        assert_eq!(correlated.timeline.len(), 3);
+        assert!(
+            correlated.timeline[0].starts_with("2026-03-03 09:51:00 · iam DeactivateMFADevice · role Admin as alice")
+        );
+        let storm = Telling::of(&sample(SampleKind::Storm));
+        assert_eq!(storm.count.as_deref(), Some("1,000 findings; 21 are shown here"));
+        assert_eq!(storm.others.len(), 20);
+    }
+
+    #[test]
+    fn thousands_are_parted() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(thousands(number), text);
+        }
+    }
+}

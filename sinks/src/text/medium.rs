@@ -1,0 +1,150 @@
+//! [`Medium`]: who shows a text, and what steers there.
+
+use std::borrow::Cow;
+
+/// Who shows a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Medium {
+    /// Shown as it is: a header, a title, a terminal.
+    Plain,
+    /// Slack's mrkdwn: prose.
+    Slack,
+    /// Slack's mrkdwn: something to be copied, as inline code, in which only `&`, `<`, `>` and the backtick steer.
+    SlackCode,
+    /// Markdown, as CommonMark and GitHub have it: prose.
+    Markdown,
+    /// Markdown: something to be copied, as a code span.
+    MarkdownCode,
+    /// HTML: text, or the value of an attribute in quotes.
+    Html,
+    /// One line of a log, from which the text can be had back, apart from what is hidden: a backslash is doubled.
+    Line,
+}
+
+impl Medium {
+    /// The same medium for something to be copied, where there is one.
+    pub fn code(self) -> Medium {
+        match self {
+            Medium::Slack => Medium::SlackCode,
+            Medium::Markdown => Medium::MarkdownCode,
+            other => other,
+        }
+    }
+
+    /// What stands around a text.
+    pub(super) fn fence(self) -> (&'static str, &'static str) {
+        match self {
+            Medium::SlackCode | Medium::MarkdownCode => ("`", "`"),
+            _ => ("", ""),
+        }
+    }
+
+    /// What ends a line so that the next begins below it.
+    pub(super) fn line_break(self) -> &'static str {
+        match self {
+            Medium::Plain | Medium::Slack | Medium::SlackCode => "\n",
+            Medium::Markdown | Medium::MarkdownCode => "\n\n",
+            Medium::Html => "<br>",
+            Medium::Line => " ",
+        }
+    }
+
+    /// What is written for one character among its neighbours.
+    pub(super) fn piece(self, chars: &[char], at: usize) -> Cow<'static, str> {
+        let c = chars[at];
+        match self {
+            Medium::Plain => own(c),
+            Medium::Slack => linking(chars, at).unwrap_or_else(|| slack(chars, at)),
+            Medium::SlackCode => match c {
+                '`' => "‵".into(),
+                c => entity(c).unwrap_or_else(|| own(c)),
+            },
+            Medium::Markdown => linking(chars, at).unwrap_or_else(|| markdown(c)),
+            Medium::MarkdownCode if c == '`' => "‵".into(),
+            Medium::MarkdownCode => own(c),
+            Medium::Html => match c {
+                '"' => "&quot;".into(),
+                '\'' => "&#39;".into(),
+                '`' => "&#96;".into(),
+                c => entity(c).unwrap_or_else(|| own(c)),
+            },
+            Medium::Line if c == '\\' => r"\\".into(),
+            Medium::Line => own(c),
+        }
+    }
+}
+
+fn own(c: char) -> Cow<'static, str> {
+    c.to_string().into()
+}
+
+/// The three that Slack and HTML share (<https://docs.slack.dev/messaging/formatting-message-text>).
+fn entity(c: char) -> Option<Cow<'static, str>> {
+    Some(match c {
+        '&' => "&amp;".into(),
+        '<' => "&lt;".into(),
+        '>' => "&gt;".into(),
+        _ => return None,
+    })
+}
+
+/// What keeps an address from becoming a link, as analysts write it: `https[:]//evil[.]example`. A dot counts between a
+/// letter or digit and a letter, as in every domain's name; so do the ones that IDNA takes for dots (RFC 3490, § 3.1). And
+/// what keeps `@here` and `mailto:` from being more than text.
+fn linking(chars: &[char], at: usize) -> Option<Cow<'static, str>> {
+    let before = at.checked_sub(1).and_then(|before| chars.get(before));
+    let after = chars.get(at + 1);
+    match chars[at] {
+        ':' if before.is_some_and(|c| c.is_ascii_alphanumeric()) && after == Some(&'/') => Some("[:]".into()),
+        '.' | '。' | '．' | '｡'
+            if before.is_some_and(|c| c.is_alphanumeric()) && after.is_some_and(|c| c.is_alphabetic()) =>
+        {
+            Some("[.]".into())
+        }
+        '@' => Some("＠".into()),
+        _ => None,
+    }
+}
+
+fn slack(chars: &[char], at: usize) -> Cow<'static, str> {
+    let c = chars[at];
+    match c {
+        '`' => "‵".into(),
+        // Slack has no escape for these. Within a word they do nothing; elsewhere a look-alike stands for them.
+        '*' | '_' | '~' if !is_within_word(chars, at) => match c {
+            '*' => "∗".into(),
+            '_' => "＿".into(),
+            _ => "∼".into(),
+        },
+        // An entity at the start of a line is a quotation all the same.
+        '>' if at == 0 => "›".into(),
+        ':' if opens_emoji(chars, at) => "∶".into(),
+        c => entity(c).unwrap_or_else(|| own(c)),
+    }
+}
+
+fn is_within_word(chars: &[char], at: usize) -> bool {
+    let is_word = |c: Option<&char>| c.is_some_and(char::is_ascii_alphanumeric);
+    is_word(at.checked_sub(1).and_then(|before| chars.get(before))) && is_word(chars.get(at + 1))
+}
+
+/// Whether a colon begins the name of an emoji: `:skull:`.
+fn opens_emoji(chars: &[char], at: usize) -> bool {
+    let is_name = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '\'');
+    // Names of emoji have at most 100 characters.
+    let name = chars[at + 1..].iter().take(101).take_while(|c| is_name(c)).count();
+    name > 0 && chars.get(at + 1 + name) == Some(&':')
+}
+
+/// CommonMark, § 2.4: a backslash before any ASCII punctuation makes it literal. What could be HTML is an entity, for
+/// renderers that pass HTML on.
+fn markdown(c: char) -> Cow<'static, str> {
+    match c {
+        ',' | ';' | '/' | '%' | '?' => own(c),
+        c => match entity(c) {
+            Some(entity) => entity,
+            None if c.is_ascii_punctuation() => format!("\\{c}").into(),
+            None => own(c),
+        },
+    }
+}
