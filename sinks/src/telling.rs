@@ -218,7 +218,7 @@ pub fn clock(time: Millis) -> String {
 }
 
 /// `12,345`.
-fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {

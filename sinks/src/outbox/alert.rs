@@ -1,11 +1,27 @@
 //! [`Alert`]: findings of one group on their way to one sink. Pure: `now` and chance are arguments.
+//!
+//! What becomes of an alert is decided by its methods: findings [join](Alert::join), a worker [claims](Alert::claim) what
+//! is [due](Alert::due), and the delivery is [confirmed](Alert::delivered), [fails](Alert::failed) or is
+//! [given up](Alert::given_up). Each is the middle of a read-modify-write on the alert's row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dial_rules::event::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::sink::Handle;
+use super::broken::{Broken, is_broken};
+use super::keys::{delivery_key, thread_key};
+use super::pace::{CLAIM, LEAST_ATTEMPTS, LEAST_TRYING, Pace, backoff, millis};
+use crate::sink::{Growth, Handle, SendError};
+
+/// Most findings that wait in one alert; others stay owed in their own rows.
+pub const MOST_WAITING: usize = 1_000;
+/// Most bytes that a list of findings takes in an alert's row, as JSON. There are three lists.
+const MOST_BYTES: usize = 64 * 1024;
+/// Longest text of an error that is kept, in characters.
+const LONGEST_ERROR: usize = 500;
+/// Longest handle that is kept, in bytes; a longer one is dropped, and the next message stands alone.
+const LONGEST_HANDLE: usize = 1_024;
 
 /// Findings of one group on their way to one sink: the state of a row of the outbox.
 ///
@@ -26,14 +42,217 @@ pub struct Alert {
     pub waiting: BTreeMap<String, u64>,
     /// What is being delivered.
     pub sending: Option<Delivery>,
-    /// Deliveries of this generation that were confirmed.
+    /// Deliveries of this generation that are over: confirmed, or given up.
     pub deliveries: u64,
-    /// Findings of this generation that were told, each counted once.
+    /// Findings of this generation that were told, each counted once as far as [`Alert::recent`] reaches.
     pub told: u64,
+    /// Finding and version of those told in this generation, as many as fit: who joins again after a crash is known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub recent: BTreeMap<String, u64>,
     /// When the last delivery was confirmed.
     pub last_sent: Option<Millis>,
     /// What the destination calls the message that is updated.
     pub handle: Option<Handle>,
+}
+
+impl Alert {
+    /// An alert without findings.
+    pub fn new(sink: &str, group: Group, now: Millis) -> Alert {
+        Alert {
+            sink: sink.to_owned(),
+            group,
+            generation: 0,
+            opened: now,
+            waiting: BTreeMap::new(),
+            sending: None,
+            deliveries: 0,
+            told: 0,
+            recent: BTreeMap::new(),
+            last_sent: None,
+            handle: None,
+        }
+    }
+
+    /// Whether nothing waits and nothing is being sent.
+    pub fn is_quiet(&self) -> bool {
+        self.waiting.is_empty() && self.sending.is_none()
+    }
+
+    /// Whether the next finding to join is told as something new.
+    pub fn is_over(&self, now: Millis, pace: &Pace) -> bool {
+        self.is_quiet() && (self.deliveries == 0 || now >= self.opened.saturating_add(millis(pace.window)))
+    }
+
+    /// Whether the alert names this version of a finding, or a later one: it waits, is being sent, or was told.
+    pub fn holds(&self, finding_id: &str, version: u64) -> bool {
+        let sending = self.sending.as_ref().map(|delivery| &delivery.findings);
+        let lists = [Some(&self.waiting), sending, Some(&self.recent)];
+        lists.into_iter().flatten().any(|list| list.get(finding_id).is_some_and(|held| *held >= version))
+    }
+
+    /// Findings join, in these versions; those that the alert holds already change nothing. Returns the ids of those that
+    /// found no room: they stay owed.
+    pub fn join(&mut self, findings: &BTreeMap<String, u64>, now: Millis, pace: &Pace) -> BTreeSet<String> {
+        let new: Vec<_> = findings.iter().filter(|(id, version)| !self.holds(id, **version)).collect();
+        if !new.is_empty() && self.is_over(now, pace) {
+            self.reopen(now);
+        }
+        let mut room = Room::beside(&self.waiting);
+        let mut refused = BTreeSet::new();
+        for (id, version) in new {
+            if self.waiting.contains_key(id) || room.takes(id) {
+                self.waiting.insert(id.clone(), *version);
+            } else {
+                refused.insert(id.clone());
+            }
+        }
+        refused
+    }
+
+    /// A new generation begins: nothing of it was told yet.
+    fn reopen(&mut self, now: Millis) {
+        let began_before = self.deliveries > 0;
+        *self = Alert {
+            generation: self.generation + u64::from(began_before),
+            ..Alert::new(&self.sink, self.group.clone(), now)
+        };
+    }
+
+    /// From when on it may be claimed; `None` when there is nothing to deliver.
+    pub fn due(&self, growth: Growth, pace: &Pace) -> Option<Millis> {
+        if let Some(delivery) = &self.sending {
+            let claimed = delivery.claim.as_ref().map_or(Millis::MIN, |claim| claim.until);
+            return Some(delivery.not_before.max(claimed));
+        }
+        let pause = match growth {
+            Growth::Updates => pace.update_after,
+            Growth::Digests => pace.digest_after,
+        };
+        let after_the_last = |sent: Millis| sent.saturating_add(millis(pause));
+        (!self.waiting.is_empty()).then(|| self.last_sent.map_or(self.opened, after_the_last))
+    }
+
+    /// A worker takes the right to attempt the delivery, until [`CLAIM`] from now; what waits becomes one where there is
+    /// none. `None` when somebody else has the right, the last failure is too recent, or there is nothing to deliver.
+    pub fn claim(&mut self, worker: &str, now: Millis) -> Option<Delivery> {
+        if self.sending.is_none() && !self.waiting.is_empty() {
+            let findings = std::mem::take(&mut self.waiting);
+            self.sending = Some(Delivery {
+                key: delivery_key(self),
+                findings,
+                claim: None,
+                attempts: 0,
+                failing_since: None,
+                not_before: now,
+                last_error: None,
+            });
+        }
+        let delivery = self.sending.as_mut()?;
+        let is_free = delivery.claim.as_ref().is_none_or(|claim| claim.until <= now);
+        if !is_free || delivery.not_before > now {
+            return None;
+        }
+        let until = if is_broken(Broken::EndlessClaim) { Millis::MAX } else { now.saturating_add(millis(CLAIM)) };
+        let before = delivery.claim.replace(Claim { worker: worker.to_owned(), until });
+        // Whoever had the right before may have sent it: the attempt that is made now is the next one.
+        delivery.attempts = delivery.attempts.saturating_add(u32::from(before.is_some()));
+        Some(delivery.clone())
+    }
+
+    /// The delivery with this key was confirmed: exactly what it named is removed. Returns that; `None` when it was
+    /// settled before.
+    pub fn delivered(&mut self, key: &str, handle: Option<Handle>, now: Millis) -> Option<BTreeMap<String, u64>> {
+        let delivery = self.sending.take_if(|delivery| delivery.key == key)?;
+        self.told += self.untold(&delivery.findings);
+        let mut room = Room::beside(&self.recent);
+        for (id, version) in &delivery.findings {
+            if self.recent.contains_key(id) || room.takes(id) {
+                self.recent.insert(id.clone(), *version);
+            }
+        }
+        if is_broken(Broken::ClearsJoined) {
+            self.waiting.clear();
+        }
+        self.deliveries += 1;
+        self.last_sent = Some(now);
+        if let Some(handle) = handle.filter(|handle| handle.0.len() <= LONGEST_HANDLE) {
+            self.handle = Some(handle);
+        }
+        Some(delivery.findings)
+    }
+
+    /// How many of these were not told yet.
+    pub fn untold(&self, findings: &BTreeMap<String, u64>) -> u64 {
+        findings.keys().filter(|id| !self.recent.contains_key(*id)).count() as u64
+    }
+
+    /// An attempt of `worker` at the delivery with this key failed. It is attempted again after a pause that doubles, and
+    /// never sooner than the sink said; `chance`, from 0 to 1, spreads the workers of a fleet.
+    pub fn failed(&mut self, key: &str, worker: &str, error: &SendError, now: Millis, chance: f64) -> Failed {
+        let is_ours = |delivery: &&mut Delivery| {
+            delivery.key == key && delivery.claim.as_ref().is_some_and(|claim| claim.worker == worker)
+        };
+        let Some(delivery) = self.sending.as_mut().filter(is_ours) else { return Failed::Stale };
+        delivery.attempts = delivery.attempts.saturating_add(1);
+        delivery.claim = None;
+        delivery.not_before = now.saturating_add(millis(backoff(delivery.attempts, error, chance)));
+        delivery.last_error = Some(error.to_string().chars().take(LONGEST_ERROR).collect());
+        let since = *delivery.failing_since.get_or_insert(now);
+        let is_enough = now.saturating_sub(since) >= millis(LEAST_TRYING) && delivery.attempts >= LEAST_ATTEMPTS;
+        if is_enough { Failed::GiveUp } else { Failed::Again }
+    }
+
+    /// The delivery with this key is over without having arrived. It must be kept elsewhere by then.
+    pub fn given_up(&mut self, key: &str) {
+        if self.sending.take_if(|delivery| delivery.key == key).is_some() {
+            self.deliveries += 1;
+        }
+    }
+
+    /// Names the alert to destinations: the same for all its messages of this generation.
+    pub fn thread(&self) -> String {
+        thread_key(self)
+    }
+}
+
+/// What a failed attempt means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failed {
+    /// Somebody else has taken over since: nothing changed.
+    Stale,
+    /// It is attempted again.
+    Again,
+    /// It was tried long and often enough.
+    GiveUp,
+}
+
+/// What a list of findings has room for.
+struct Room {
+    count: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn beside(list: &BTreeMap<String, u64>) -> Room {
+        let used: usize = list.keys().map(|id| bytes_of(id)).sum();
+        Room { count: MOST_WAITING.saturating_sub(list.len()), bytes: MOST_BYTES.saturating_sub(used) }
+    }
+
+    fn takes(&mut self, id: &str) -> bool {
+        let bytes = bytes_of(id);
+        let fits = self.count > 0 && self.bytes >= bytes;
+        if fits {
+            self.count -= 1;
+            self.bytes -= bytes;
+        }
+        fits
+    }
+}
+
+/// Most bytes that an entry takes as JSON: control characters are written as six, and a version has twenty digits.
+fn bytes_of(id: &str) -> usize {
+    let escaped = |c: char| if c.is_control() { 6 } else { c.len_utf8() + usize::from(matches!(c, '"' | '\\')) };
+    id.chars().map(escaped).sum::<usize>() + 24
 }
 
 /// What the findings of an alert have in common.
@@ -86,3 +305,7 @@ pub struct Claim {
     /// When the right ends.
     pub until: Millis,
 }
+
+#[cfg(test)]
+#[path = "alert_tests.rs"]
+mod tests;

@@ -5,6 +5,31 @@
 //! alert delivers it, and what is not confirmed by the end of the claim is claimed again, by any worker. So a dead worker
 //! delays an alert by half a minute, and a dead sink only its own.
 
+//!
+//! Pure are [`alert`] (what becomes of an alert), `group` (what findings are grouped by), `keys`, `links` and most of
+//! `compose`. [`courier`] starts the tasks: `route` lets findings join their alerts, `lane` orders what is due at a sink,
+//! `deliver` sends it, `sweep` finds what others left. [`dead`] keeps what was given up.
+
+mod absent;
 pub mod alert;
+mod broken;
+pub mod clock;
+mod compose;
+pub mod courier;
+pub mod dead;
+mod deliver;
 pub mod desk;
+mod group;
+pub mod health;
+mod keys;
+mod lane;
+mod ledger;
+mod links;
+mod marks;
+pub mod pace;
+mod route;
 pub mod store;
+mod storm;
+mod sweep;
+#[cfg(test)]
+mod tests;
