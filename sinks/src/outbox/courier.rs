@@ -1,14 +1,15 @@
 //! [`Courier`]: routes what is owed and delivers what is due, as one of any number of workers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use dial_rules::event::Millis;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::{Id, JoinSet};
+use tokio::time::{sleep, timeout};
 
 use super::absent::Absent;
 use super::clock::Clock;
@@ -45,7 +46,6 @@ pub struct CourierPorts {
 #[derive(Debug)]
 pub struct Courier {
     shared: Arc<Shared>,
-    offered: mpsc::Receiver<String>,
     offers: mpsc::Sender<String>,
 }
 
@@ -65,8 +65,9 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     lanes: BTreeMap<String, Arc<Lane>>,
     absent: Arc<Lane>,
+    offered: Mutex<mpsc::Receiver<String>>,
     dropped: AtomicU64,
-    is_stopping: AtomicBool,
+    stopping: watch::Sender<bool>,
 }
 
 impl Shared {
@@ -76,7 +77,12 @@ impl Shared {
     }
 
     fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Relaxed)
+        *self.stopping.borrow()
+    }
+
+    /// Until the courier is to stop.
+    async fn stopped(&self) {
+        self.stopping.subscribe().wait_for(|is_stopping| *is_stopping).await.ok();
     }
 }
 
@@ -105,6 +111,7 @@ impl Offers {
 /// One of a courier's tasks.
 #[derive(Debug, Clone)]
 enum Task {
+    Route,
     Sweep,
     Deliver(Arc<Lane>),
 }
@@ -113,6 +120,7 @@ impl Courier {
     /// A courier for the worker with this id, which no other worker has, nor had.
     pub fn new(ports: CourierPorts, pace: Pace, worker: impl Into<String>, clock: Clock) -> Courier {
         let lanes = ports.sinks.iter().map(|(name, sink)| (name.clone(), Arc::new(Lane::new(Arc::clone(sink)))));
+        let (offers, offered) = mpsc::channel(MOST_OFFERED);
         let shared = Shared {
             lanes: lanes.collect(),
             absent: Arc::new(Lane::new(Arc::new(Absent))),
@@ -120,11 +128,11 @@ impl Courier {
             ports,
             worker: worker.into(),
             clock,
+            offered: Mutex::new(offered),
             dropped: AtomicU64::new(0),
-            is_stopping: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
         };
-        let (offers, offered) = mpsc::channel(MOST_OFFERED);
-        Courier { shared: Arc::new(shared), offered, offers }
+        Courier { shared: Arc::new(shared), offers }
     }
 
     /// Where findings are offered.
@@ -135,66 +143,84 @@ impl Courier {
     /// Works until `stop`, finishes what is being sent for five seconds, and leaves the rest to others. It may be dropped
     /// at any time: that delays what it was doing by half a minute.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        let Courier { shared, mut offered, offers: _open } = self;
+        let shared = self.shared;
         let mut tasks = JoinSet::new();
-        let mut ids = BTreeMap::new();
+        let mut running: HashMap<Id, Task> = HashMap::new();
         let lanes = shared.lanes.values().chain([&shared.absent]);
         let delivering = lanes.flat_map(|lane| (0..TASKS).map(|_| Task::Deliver(Arc::clone(lane))));
-        for task in std::iter::once(Task::Sweep).chain(delivering) {
-            ids.insert(spawn(&mut tasks, &shared, task.clone(), Duration::ZERO), task);
+        for task in [Task::Route, Task::Sweep].into_iter().chain(delivering) {
+            running.insert(spawn(&mut tasks, &shared, task.clone(), Duration::ZERO), task);
         }
-        let routing = Arc::clone(&shared);
-        let route = async move {
-            let mut some = Vec::new();
-            while offered.recv_many(&mut some, AT_ONCE).await > 0 {
-                routing.route(std::mem::take(&mut some)).await;
-            }
-        };
-        tokio::pin!(stop, route);
-        let mut is_routing = true;
+        tokio::pin!(stop);
         loop {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
                 Some(ended) = tasks.join_next_with_id() => {
-                    let id = match &ended {
-                        Ok((id, ())) => *id,
-                        Err(error) => error.id(),
-                    };
-                    let Some(task) = ids.remove(&id.to_string()) else { continue };
+                    // They end by panicking only.
+                    let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+                    let Some(task) = running.remove(&id) else { continue };
                     tracing::error!(?task, "a part of the outbox has failed, and begins anew");
-                    ids.insert(spawn(&mut tasks, &shared, task.clone(), AFTER_A_PANIC), task);
+                    running.insert(spawn(&mut tasks, &shared, task.clone(), AFTER_A_PANIC), task);
                 }
-                () = &mut route, if is_routing => is_routing = false,
             }
         }
-        shared.is_stopping.store(true, Ordering::Relaxed);
-        for lane in shared.lanes.values().chain([&shared.absent]) {
-            lane.wake_all();
-        }
+        shared.stopping.send_replace(true);
         let finish = async { while tasks.join_next().await.is_some() {} };
         timeout(FINISHING, finish).await.ok();
     }
 }
 
-/// Starts a task, and returns its id.
-fn spawn(tasks: &mut JoinSet<()>, shared: &Arc<Shared>, task: Task, after: Duration) -> String {
+/// Starts a task.
+fn spawn(tasks: &mut JoinSet<()>, shared: &Arc<Shared>, task: Task, after: Duration) -> Id {
     let shared = Arc::clone(shared);
     let handle = tasks.spawn(async move {
         sleep(after).await;
         match task {
-            Task::Sweep => sweeping(&shared).await,
+            Task::Route => until(shared.stopped(), routing(&shared)).await,
+            Task::Sweep => until(shared.stopped(), sweeping(&shared)).await,
             Task::Deliver(lane) => delivering(&shared, &lane).await,
         }
     });
-    handle.id().to_string()
+    handle.id()
+}
+
+/// Works until something happens, and drops the work then.
+async fn until(stop: impl Future<Output = ()>, work: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = stop => {}
+        () = work => {}
+    }
+}
+
+/// Routes what is offered.
+async fn routing(shared: &Shared) {
+    let mut offered = shared.offered.lock().await;
+    let mut some = Vec::new();
+    while offered.recv_many(&mut some, AT_ONCE).await > 0 {
+        shared.route(std::mem::take(&mut some)).await;
+    }
 }
 
 /// Sweeps at once, and again after a while.
 async fn sweeping(shared: &Shared) {
-    while !shared.is_stopping() {
+    loop {
         shared.sweep().await;
         sleep(shared.clock.around(shared.ledger.pace.sweep_every)).await;
+    }
+}
+
+/// Gives an alert back to its lane, whatever becomes of whoever looks at it.
+struct Taken<'l> {
+    lane: &'l Lane,
+    key: String,
+    due: Option<Millis>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.lane.finish(std::mem::take(&mut self.key), self.due);
     }
 }
 
@@ -202,26 +228,24 @@ async fn sweeping(shared: &Shared) {
 async fn delivering(shared: &Shared, lane: &Lane) {
     while !shared.is_stopping() {
         let now = shared.clock.now();
-        let key = match lane.take(now) {
-            Turn::Now(key) => key,
-            Turn::Later(None) => {
-                lane.woken().await;
-                continue;
-            }
-            Turn::Later(Some(at)) => {
-                let wait = Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0));
-                tokio::select! {
-                    biased;
-                    () = lane.woken() => {}
-                    () = sleep_until(Instant::now() + wait) => {}
+        match lane.take(now) {
+            Turn::Now(key) => {
+                let mut taken = Taken { lane, key, due: None };
+                match shared.attempt(lane, &taken.key).await {
+                    Ok(due) => taken.due = due,
+                    Err(error) => tracing::warn!(%error, key = taken.key, "an alert could not be attempted"),
                 }
-                continue;
             }
-        };
-        let due = shared.attempt(lane, &key).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, key, "an alert could not be attempted");
-            None
-        });
-        lane.finish(key, due);
+            Turn::Later(at) => {
+                let wait = at.map(|at| u64::try_from(at.saturating_sub(now)).unwrap_or(0));
+                let woken_or_due = async {
+                    match wait {
+                        Some(wait) => drop(timeout(Duration::from_millis(wait), lane.woken()).await),
+                        None => lane.woken().await,
+                    }
+                };
+                until(shared.stopped(), woken_or_due).await;
+            }
+        }
     }
 }

@@ -129,12 +129,6 @@ impl Lane {
         self.wake.notified().await;
     }
 
-    /// Everybody looks again.
-    pub(crate) fn wake_all(&self) {
-        self.wake.notify_waiters();
-        self.wake.notify_one();
-    }
-
     /// What the sink said to an attempt, `repeated` if it was not the first one.
     pub(crate) fn report(&self, outcome: &Result<(), SendError>, repeated: bool, now: Millis, chance: f64) {
         let mut state = self.state();
