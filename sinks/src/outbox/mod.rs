@@ -6,4 +6,9 @@
 //! delays an alert by half a minute, and a dead sink only its own.
 
 pub mod alert;
+pub(crate) mod bounds;
+//mod dynamodb;
+mod failing;
+mod memory;
+mod sqlite;
 pub mod store;
