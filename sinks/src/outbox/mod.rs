@@ -7,7 +7,7 @@
 
 pub mod alert;
 pub(crate) mod bounds;
-//mod dynamodb;
+mod dynamodb;
 mod failing;
 mod memory;
 mod sqlite;
