@@ -7,4 +7,9 @@
 
 pub mod alert;
 pub mod desk;
+pub(crate) mod bounds;
+mod dynamodb;
+mod failing;
+mod memory;
+mod sqlite;
 pub mod store;
