@@ -6,8 +6,8 @@
 //! delays an alert by half a minute, and a dead sink only its own.
 
 pub mod alert;
-pub mod desk;
 pub(crate) mod bounds;
+pub mod desk;
 mod dynamodb;
 mod failing;
 mod memory;
