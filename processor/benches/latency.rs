@@ -51,7 +51,10 @@ type Received = Arc<Mutex<HashMap<String, Instant>>>;
 async fn main() {
     let (kinesis, ministack) = (Kinesis::start(), Ministack::shared());
     emulators(&kinesis, ministack).await;
-    println!("{:<12} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8}", "read by", "events/s", "alerts", "missing", "p50 ms", "p95", "p99");
+    println!(
+        "{:<12} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "read by", "events/s", "alerts", "missing", "p50 ms", "p95", "p99"
+    );
     for (read, settings) in [("polling", "polling"), ("fan-out", "fan-out")] {
         for rate in [100, 1_000] {
             measure(&kinesis, ministack, read, settings, rate).await;
@@ -93,7 +96,9 @@ async fn emulators(kinesis: &Kinesis, ministack: &Ministack) {
         writes.push(begun.elapsed());
     }
     let [polled, written] = [&mut polls, &mut writes].map(|times| percentiles(times));
-    println!("emulators, each alone: a poll that finds a record {polled}; a conditional write {written} (p50, p95, p99 ms)");
+    println!(
+        "emulators, each alone: a poll that finds a record {polled}; a conditional write {written} (p50, p95, p99 ms)"
+    );
 }
 
 async fn measure(kinesis: &Kinesis, ministack: &Ministack, read: &str, setting: &str, rate: usize) {
@@ -113,10 +118,8 @@ async fn measure(kinesis: &Kinesis, ministack: &Ministack, read: &str, setting: 
     let _ = worker.wait();
     let received = received.lock().unwrap();
     let counted = put.iter().filter(|(_, _, counts)| *counts);
-    let mut times: Vec<Duration> = counted
-        .clone()
-        .filter_map(|(id, at, _)| Some(received.get(id)?.saturating_duration_since(*at)))
-        .collect();
+    let mut times: Vec<Duration> =
+        counted.clone().filter_map(|(id, at, _)| Some(received.get(id)?.saturating_duration_since(*at))).collect();
     let missing = counted.count() - times.len();
     println!("{read:<12} {rate:>9} {:>8} {missing:>8} {}", times.len(), percentiles(&mut times));
 }

@@ -1,6 +1,7 @@
 //! The command line: what may be typed. Parsed once; nothing looks at raw arguments later.
 
 mod shards;
+mod sinks;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dial_rules::severity::Severity;
 
 pub(crate) use shards::{Shards, ShardsList, ShardsPlan, ShardsScale};
+pub(crate) use sinks::{Sinks, SinksList, SinksTest};
 
 /// Detections over CloudTrail: on a laptop with nothing installed, or as a fleet on a Kinesis stream.
 #[derive(Debug, Parser)]
@@ -52,6 +54,9 @@ pub(crate) enum Command {
     /// Look at what was found
     #[command(subcommand)]
     Findings(Findings),
+    /// See where alerts go, and try it
+    #[command(subcommand)]
+    Sinks(Sinks),
     /// See the stream's shards, and change their number
     #[command(subcommand)]
     Shards(Shards),

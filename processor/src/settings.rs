@@ -147,7 +147,7 @@ impl Settings {
     }
 
     /// Mistakes with their places, where they are known.
-    fn tell(&self, faults: Vec<Fault>) -> String {
+    pub(crate) fn tell(&self, faults: Vec<Fault>) -> String {
         match &self.origin {
             Some(origin) => origin.tell(faults),
             None => {

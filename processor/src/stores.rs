@@ -10,8 +10,8 @@ use dial_sinks::actors::ActorStore;
 use dial_sinks::actors::dynamodb::DynamoActorStore;
 use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::dynamodb::DynamoFindingStore;
+use dial_sinks::outbox::store::Outbox;
 use dial_sinks::sqlite::SqliteFindingStore;
-use dial_sinks::store::FindingStore;
 
 use crate::aws;
 use crate::bucket;
@@ -23,7 +23,7 @@ use crate::settings::Settings;
 ///
 /// # Errors
 /// When the folder that was named is not there, or the store cannot be opened.
-pub(crate) async fn findings(settings: &Settings, folder: Option<&Path>) -> Result<Option<Arc<dyn FindingStore>>> {
+pub(crate) async fn findings(settings: &Settings, folder: Option<&Path>) -> Result<Option<Arc<dyn Outbox>>> {
     if folder.is_none() && settings.stream.name.is_some() {
         let client = aws_sdk_dynamodb::Client::new(&aws::config().await);
         return Ok(Some(Arc::new(DynamoFindingStore::new(client, settings.tables.findings()))));

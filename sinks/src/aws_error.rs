@@ -32,13 +32,7 @@ const REFUSED: [&str; 21] = [
     "KmsAccessDenied",
 ];
 /// Codes by which they say that this message is not to their taste, beside those of [`is_rejection`].
-const REJECTED: [&str; 5] = [
-    "MessageTooLong",
-    "BatchRequestTooLong",
-    "MalformedDetail",
-    "UnsupportedOperation",
-    "AWS.SimpleQueueService.UnsupportedOperation",
-];
+const REJECTED: [&str; 4] = ["MessageTooLong", "BatchRequestTooLong", "MalformedDetail", "UnsupportedOperation"];
 
 /// What an error of a call means.
 pub(crate) fn send_error<E>(error: &SdkError<E, HttpResponse>) -> SendError
@@ -73,7 +67,7 @@ fn of_status(status: u16) -> SendError {
 /// What a service's code means; `words` is what is told of it.
 pub(crate) fn of_code(code: &str, words: &str) -> SendError {
     // Protocols that came before this one put a namespace in front, or the sender's fault behind.
-    let code = code.split(';').next().unwrap_or(code);
+    let code = code.split(';').next().and_then(|code| code.rsplit(['.', '#']).next()).unwrap_or(code);
     if LIMITED.contains(&code) || code.contains("Throttl") {
         return SendError::Limited { retry_after: None };
     }
@@ -161,7 +155,9 @@ mod tests {
             ("InternalError", "unavailable"),
             ("NotFound", "unavailable"),
             ("InvalidAccountIdException", "unavailable"),
-            ("NonExistentQueue", "unavailable"),
+            ("AWS.SimpleQueueService.NonExistentQueue", "unavailable"),
+            ("AWS.SimpleQueueService.UnsupportedOperation", "rejected"),
+            ("com.amazonaws.sqs#RequestThrottled", "limited"),
             ("KMSInvalidStateException", "unavailable"),
             ("EndpointDisabled", "unavailable"),
             ("SomethingNew", "unavailable"),

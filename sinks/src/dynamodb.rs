@@ -1,11 +1,12 @@
 //! [`DynamoFindingStore`]: findings in a DynamoDB table, shared by any number of workers.
 //!
 //! A write is conditional on the version that was read; when somebody else was faster, the row is read and merged
-//! again. Items are updated, never put, so attributes that others keep in them survive. See [`table`](create_table) for
-//! what an item holds.
+//! again. Items are updated, never put, so attributes that others keep in them survive: so do those of the
+//! [`outbox`](crate::outbox), whose rows are items of the same table. See [`table`](create_table) for what an item holds.
 
 mod batch;
-mod keys;
+mod create;
+pub(crate) mod keys;
 mod listing;
 mod table;
 
@@ -23,33 +24,36 @@ use futures::StreamExt;
 
 use crate::filter::{FindingFilter, FindingPage, cut};
 use crate::merge::{Recorded, Step, coalesce, step};
+use crate::outbox::bounds::{is_finding_id, sooner};
+use crate::outbox::store::Queue;
 use crate::retry;
 use crate::row::{decode, encode, kind_text, severity_rank};
 use crate::store::{FindingStore, RecordOutcome, StoreError};
 
 pub(crate) use batch::{Item, batch_get};
-pub(crate) use table::create_expiring;
+pub(crate) use create::create_expiring;
 pub use table::create_table;
 
 /// Writes in flight at once, of one batch.
-const CONCURRENCY: usize = 16;
+pub(crate) const CONCURRENCY: usize = 16;
 /// Largest finding as JSON: DynamoDB's limit of an item is 400 KB, the rest is for the other attributes.
 const LARGEST: usize = 350 * 1024;
 
 /// Findings in a DynamoDB table.
 #[derive(Debug)]
 pub struct DynamoFindingStore {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
     /// Days that this process has put on the list of days.
     listed_days: Mutex<HashSet<String>>,
 }
 
-/// A finding and the version of its row.
+/// A finding, the version of its content, and when it is due.
 #[derive(Debug, Clone)]
-struct Stored {
-    finding: Finding,
-    version: u64,
+pub(crate) struct Stored {
+    pub(crate) finding: Finding,
+    pub(crate) version: u64,
+    pub(crate) due: Option<Millis>,
 }
 
 impl DynamoFindingStore {
@@ -58,7 +62,7 @@ impl DynamoFindingStore {
         Self { client, table: table.into(), listed_days: Mutex::default() }
     }
 
-    fn failed<E, R>(&self, verb: &str, error: SdkError<E, R>) -> StoreError
+    pub(crate) fn failed<E, R>(&self, verb: &str, error: SdkError<E, R>) -> StoreError
     where
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
         R: std::fmt::Debug + Send + Sync + 'static,
@@ -68,10 +72,14 @@ impl DynamoFindingStore {
 
     /// The rows of these findings, as of now. One that is damaged is an error of its own, so that it stops no other.
     async fn read(&self, ids: &[String]) -> Result<HashMap<String, Result<Stored, StoreError>>, StoreError> {
-        let keys = ids.iter().map(|id| keys::key(id)).collect();
+        Ok(self.items(ids).await?.iter().map(|item| (id_of(item), parse(item))).collect())
+    }
+
+    /// The items with these keys, which must differ, as of now.
+    pub(crate) async fn items(&self, keys: &[String]) -> Result<Vec<Item>, StoreError> {
+        let keys = keys.iter().map(|key| keys::key(key)).collect();
         let items = batch_get(&self.client, &self.table, keys).await;
-        let items = items.map_err(|e| StoreError::unavailable(format!("read DynamoDB table {}", self.table), e))?;
-        Ok(items.iter().map(parse).collect())
+        items.map_err(|e| StoreError::unavailable(format!("read DynamoDB table {}", self.table), e))
     }
 
     /// Waits before the next attempt, or fails when there were enough.
@@ -86,18 +94,21 @@ impl DynamoFindingStore {
         &self,
         id: &str,
         update: Finding,
+        owing: Option<Millis>,
         current: Option<Result<Stored, StoreError>>,
     ) -> Result<Recorded, StoreError> {
         let mut current = current.transpose()?;
         let mut attempt = 0;
         loop {
             let version = current.as_ref().map(|stored| stored.version);
+            // Somebody may settle it before we write. Then this is as good: it is looked at once more.
+            let due = owing.and_then(|_| sooner(current.as_ref().and_then(|stored| stored.due), owing));
             let (recorded, content) = match step(current.map(|stored| stored.finding), update.clone()) {
                 Step::Create(content) => (Recorded::New, content),
                 Step::Replace(content) => (Recorded::Changed, content),
                 Step::Keep => return Ok(Recorded::Unchanged),
             };
-            if self.write(&content, version).await? {
+            if self.write_content(&content, version, due).await? {
                 return Ok(recorded);
             }
             attempt += 1;
@@ -107,10 +118,16 @@ impl DynamoFindingStore {
         }
     }
 
-    /// Writes the row unless it is no longer at `version`; says whether it did.
-    async fn write(&self, finding: &Finding, version: Option<u64>) -> Result<bool, StoreError> {
+    /// Writes the row unless it is no longer at `version`; says whether it did. `due` is when its alerts are, if that changes.
+    async fn write_content(
+        &self,
+        finding: &Finding,
+        version: Option<u64>,
+        due: Option<Millis>,
+    ) -> Result<bool, StoreError> {
         self.list_day(&keys::day(finding.last_seen)).await?;
-        let attributes = attributes(finding, version.unwrap_or(0) + 1)?;
+        let mut attributes = attributes(finding, version.unwrap_or(0) + 1)?;
+        attributes.extend(due.into_iter().flat_map(|at| due_attributes(Queue::Findings, at, &finding.finding_id)));
         let mut call = self.client.update_item().table_name(&self.table).set_key(Some(keys::key(&finding.finding_id)));
         let mut assignments = Vec::new();
         for (i, (name, value)) in attributes.into_iter().enumerate() {
@@ -160,7 +177,7 @@ impl FindingStore for DynamoFindingStore {
         let writes = updates.into_iter().map(|(id, update)| {
             let current = rows.remove(&id);
             async move {
-                let recorded = self.record_one(&id, update, current).await;
+                let recorded = self.record_one(&id, update, owing, current).await;
                 (id, recorded)
             }
         });
@@ -175,8 +192,8 @@ impl FindingStore for DynamoFindingStore {
     }
 
     async fn get(&self, finding_id: &str) -> Result<Option<Finding>, StoreError> {
-        // DynamoDB refuses an empty key, and the list of days is no finding.
-        if finding_id.is_empty() || finding_id == keys::DAYS_KEY {
+        // DynamoDB refuses an empty key, and neither the list of days nor a row of the outbox is a finding.
+        if !is_finding_id(finding_id) {
             return Ok(None);
         }
         let mut rows = self.read(&[finding_id.to_owned()]).await?;
@@ -219,20 +236,38 @@ fn attributes(finding: &Finding, version: u64) -> Result<Vec<(&'static str, Attr
     ])
 }
 
-/// A row as [`attributes`] writes it, and its key.
-fn parse(item: &Item) -> (String, Result<Stored, StoreError>) {
-    let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
-    let id = text(keys::FINDING_ID).cloned().unwrap_or_default();
+/// What an item says that waits in a queue.
+pub(crate) fn due_attributes(queue: Queue, at: Millis, key: &str) -> [(&'static str, AttributeValue); 2] {
+    let partition = AttributeValue::S(keys::due_partition_of(queue, key));
+    [(keys::DUE_PARTITION, partition), (keys::DUE_POSITION, AttributeValue::S(keys::due_position(at, key)))]
+}
+
+/// The key of an item.
+pub(crate) fn id_of(item: &Item) -> String {
+    text(item, keys::FINDING_ID).cloned().unwrap_or_default()
+}
+
+/// An attribute that is a text.
+pub(crate) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a String> {
+    item.get(name).and_then(|value| value.as_s().ok())
+}
+
+/// An attribute that is a number.
+pub(crate) fn number<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T> {
+    item.get(name).and_then(|value| value.as_n().ok()?.parse().ok())
+}
+
+/// A finding's row as [`attributes`] writes it.
+pub(crate) fn parse(item: &Item) -> Result<Stored, StoreError> {
+    let id = id_of(item);
     let missing = |name: &str| StoreError::Damaged {
         finding_id: id.clone(),
         reason: format!("its attribute `{name}` is missing or of the wrong type"),
     };
-    let version = item.get(keys::VERSION).and_then(|value| value.as_n().ok()?.parse().ok());
-    let stored = version.ok_or_else(|| missing(keys::VERSION)).and_then(|version| {
-        let body = text(keys::BODY).ok_or_else(|| missing(keys::BODY))?;
-        Ok(Stored { finding: decode(&id, body)?, version })
-    });
-    (id, stored)
+    let version = number(item, keys::VERSION).ok_or_else(|| missing(keys::VERSION))?;
+    let body = text(item, keys::BODY).ok_or_else(|| missing(keys::BODY))?;
+    let due = text(item, keys::DUE_POSITION).and_then(|position| keys::parse_due_position(position));
+    Ok(Stored { finding: decode(&id, body)?, version, due: due.map(|(at, _)| at) })
 }
 
 /// One line on what went wrong, and what to do where that is known.
@@ -245,6 +280,9 @@ where
         let code = service.code().unwrap_or("unknown error");
         let message = service.message().unwrap_or("no message");
         let hint = match code {
+            "ValidationException" if message.contains("specified index") => {
+                "; an earlier version made the table: add what it lacks with `dial doctor --create`"
+            }
             "ResourceNotFoundException" => "; check the name and region, or create it with `dial doctor --create`",
             "AccessDeniedException" => "; allow it in the role's policy",
             _ => "",

@@ -21,16 +21,17 @@ pub struct FailureRates {
     pub after: f64,
 }
 
-/// Wraps a store and lets calls fail, by a sequence that depends on the seed and on the calls' order alone.
+/// Wraps a store and lets calls fail, by a sequence that depends on the seed and on the calls' order alone. Around a store
+/// with an [`Outbox`](crate::outbox::store::Outbox) it is one.
 #[derive(Debug)]
-pub struct FailingFindingStore {
-    inner: Arc<dyn FindingStore>,
-    fates: Fates,
+pub struct FailingFindingStore<S: ?Sized = dyn FindingStore> {
+    pub(crate) inner: Arc<S>,
+    pub(crate) fates: Fates,
 }
 
-impl FailingFindingStore {
+impl<S: FindingStore + ?Sized> FailingFindingStore<S> {
     /// Lets calls to `inner` fail at these rates.
-    pub fn new(inner: Arc<dyn FindingStore>, rates: FailureRates, seed: u64) -> Self {
+    pub fn new(inner: Arc<S>, rates: FailureRates, seed: u64) -> Self {
         Self { inner, fates: Fates::new(rates, seed) }
     }
 
@@ -39,11 +40,11 @@ impl FailingFindingStore {
         self.fates.injected()
     }
 
-    fn failure(&self, when: &str) -> StoreError {
+    pub(crate) fn failure(&self, when: &str) -> StoreError {
         StoreError::unavailable("reach the finding store", self.fates.failure(when))
     }
 
-    fn before_reading(&self) -> Result<(), StoreError> {
+    pub(crate) fn before_reading(&self) -> Result<(), StoreError> {
         match self.fates.next() {
             Fate::FailBefore => Err(self.failure("before")),
             Fate::Succeed | Fate::FailHalfway | Fate::FailAfter => Ok(()),
@@ -52,7 +53,7 @@ impl FailingFindingStore {
 }
 
 #[async_trait]
-impl FindingStore for FailingFindingStore {
+impl<S: FindingStore + ?Sized> FindingStore for FailingFindingStore<S> {
     async fn record_owing(
         &self,
         mut updates: Vec<Finding>,

@@ -2,7 +2,10 @@
 //!
 //! Each batch is one transaction that takes the write lock first, so what it read cannot change before it writes. The
 //! write-ahead log lets others read meanwhile. Columns beside `body` repeat what listings filter by. Rows are updated,
-//! never replaced, so columns that a later version adds keep their values.
+//! never replaced, so columns that a later version adds keep their values. The table `outbox` holds the rows of the
+//! [`outbox`](crate::outbox) that are no findings.
+
+mod schema;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,33 +18,21 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 
 use crate::filter::{Cursor, FindingFilter, FindingPage};
 use crate::merge::{Recorded, Step, coalesce, step};
+use crate::outbox::bounds::countable;
 use crate::row::{decode, encode, kind_text, severity_rank};
 use crate::store::{FindingStore, RecordOutcome, StoreError};
 
 /// How long to wait for another process's transaction.
 const BUSY: Duration = Duration::from_secs(30);
 
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS findings (
-        finding_id TEXT PRIMARY KEY NOT NULL,
-        version    INTEGER NOT NULL,
-        kind       TEXT NOT NULL,
-        rule_id    TEXT NOT NULL,
-        severity   INTEGER NOT NULL,
-        first_seen INTEGER NOT NULL,
-        last_seen  INTEGER NOT NULL,
-        body       TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX IF NOT EXISTS findings_by_time ON findings (last_seen, finding_id);
-";
-
 const READ: &str = "SELECT body FROM findings WHERE finding_id = ?1";
 
 const WRITE: &str = "
-    INSERT INTO findings (finding_id, version, kind, rule_id, severity, first_seen, last_seen, body)
-    VALUES (:id, 1, :kind, :rule, :severity, :first, :last, :body)
+    INSERT INTO findings (finding_id, version, kind, rule_id, severity, first_seen, last_seen, body, due)
+    VALUES (:id, 1, :kind, :rule, :severity, :first, :last, :body, :owing)
     ON CONFLICT (finding_id) DO UPDATE SET version = version + 1, kind = :kind, rule_id = :rule, severity = :severity,
-        first_seen = :first, last_seen = :last, body = :body";
+        first_seen = :first, last_seen = :last, body = :body,
+        due = CASE WHEN :owing IS NULL OR due < :owing THEN due ELSE :owing END";
 
 const LIST: &str = "
     SELECT finding_id, last_seen, body FROM findings
@@ -70,13 +61,17 @@ impl SqliteFindingStore {
         let path = path.into();
         let action = format!("open the findings in {}", path.display());
         let opened = path.clone();
-        let connection =
-            blocking(move || connect(&opened, SCHEMA).map_err(|source| StoreError::Unavailable { action, source }));
+        let connect = move || {
+            let mut connection = connect(&opened, schema::SCHEMA)?;
+            schema::upgrade(&mut connection)?;
+            Ok(connection)
+        };
+        let connection = blocking(move || connect().map_err(|source| StoreError::Unavailable { action, source }));
         Ok(Self { connection: Arc::new(Mutex::new(connection.await?)), path })
     }
 
     /// Runs `work` on a thread that may block.
-    async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         verb: &str,
         work: impl FnOnce(&mut Connection) -> Result<T, SqliteError> + Send + 'static,
@@ -95,7 +90,7 @@ impl SqliteFindingStore {
     }
 }
 
-enum SqliteError {
+pub(crate) enum SqliteError {
     Database(rusqlite::Error),
     Content(StoreError),
 }
@@ -148,11 +143,11 @@ impl FindingStore for SqliteFindingStore {
         if updates.is_empty() {
             return Ok(RecordOutcome::default());
         }
-        let record = |connection: &mut Connection| {
+        let record = move |connection: &mut Connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut outcome = RecordOutcome::default();
             for (id, update) in coalesce(updates) {
-                let recorded = record_one(&transaction, &id, update)?;
+                let recorded = record_one(&transaction, &id, update, owing)?;
                 outcome.count(id, recorded);
             }
             transaction.commit()?;
@@ -178,7 +173,12 @@ fn read(connection: &Connection, id: &str) -> Result<Option<Finding>, SqliteErro
     Ok(body.map(|body| decode(id, &body)).transpose()?)
 }
 
-fn record_one(transaction: &Transaction<'_>, id: &str, update: Finding) -> Result<Recorded, SqliteError> {
+fn record_one(
+    transaction: &Transaction<'_>,
+    id: &str,
+    update: Finding,
+    owing: Option<Millis>,
+) -> Result<Recorded, SqliteError> {
     let (recorded, content) = match step(read(transaction, id)?, update) {
         Step::Create(content) => (Recorded::New, content),
         Step::Replace(content) => (Recorded::Changed, content),
@@ -192,6 +192,7 @@ fn record_one(transaction: &Transaction<'_>, id: &str, update: Finding) -> Resul
         ":first": content.first_seen,
         ":last": content.last_seen,
         ":body": encode(&content)?,
+        ":owing": owing.map(countable),
     })?;
     Ok(recorded)
 }

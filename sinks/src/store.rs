@@ -106,6 +106,14 @@ pub enum StoreError {
         /// The largest size that fits.
         limit: usize,
     },
+    /// Something of the [`outbox`](crate::outbox) cannot be kept as it is. Trying again does not help.
+    #[error("the outbox cannot keep \"{}\": {reason}", key.escape_debug())]
+    Row {
+        /// The row's key or the finding's id, or how it begins.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl StoreError {

@@ -1,5 +1,6 @@
 //! `dial config check`.
 
+use crate::alerting::destinations;
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, note};
 use crate::rule_files::Governed;
@@ -21,6 +22,10 @@ pub(crate) async fn check(settings: &Settings, output: &Output) -> Result<Outcom
         Some(name) => format!("`dial run` follows the stream {name}"),
         None => "no stream is set: `dial run` reads standard input, or a folder with --watch".to_owned(),
     };
+    destinations::open(settings).await?;
+    for sink in routing.idle() {
+        note(&format!("remark: no route names the sink {sink}: nothing goes there; see `[[alerts.route]]`"));
+    }
     let remarks = settings.archive_remark().into_iter().chain(settings.remarks(&live.now().accounts, clock::now()));
     for remark in remarks.chain(settings.addresses.expired(clock::now())) {
         note(&format!("remark: {remark}"));

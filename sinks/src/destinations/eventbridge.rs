@@ -1,5 +1,7 @@
 //! [`EventBridgeSink`]: a bus of Amazon EventBridge, whose rules send alerts on to whatever answers them.
 
+mod presence;
+
 use async_trait::async_trait;
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::config::Region;
@@ -8,6 +10,7 @@ use aws_sdk_eventbridge::config::timeout::TimeoutConfig;
 use aws_sdk_eventbridge::operation::put_events::PutEventsOutput;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 
+use self::presence::Presence;
 use super::body::{MOST, body};
 use super::sns::PATIENCE;
 use crate::arn::Arn;
@@ -26,10 +29,13 @@ pub const DETAIL_TYPE: &str = "DIAL Alert";
 pub struct EventBridgeSink {
     client: Client,
     bus: Arn,
+    presence: Presence,
 }
 
 impl EventBridgeSink {
     /// Puts events on the bus with this ARN, in its region, with the credentials, the endpoint and the HTTP client of `client`.
+    /// Needs `events:PutEvents`; with `events:DescribeEventBus` it also notices when the bus is gone, which EventBridge does not
+    /// tell whoever puts events.
     ///
     /// # Errors
     /// What to write instead, to follow the key's name.
@@ -42,7 +48,7 @@ impl EventBridgeSink {
         let config = client.config().to_builder().region(Region::new(bus.region.clone()));
         let timeouts = TimeoutConfig::builder().operation_timeout(PATIENCE).build();
         let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
-        Ok(EventBridgeSink { client: Client::from_conf(config), bus })
+        Ok(EventBridgeSink { client: Client::from_conf(config), bus, presence: Presence::default() })
     }
 }
 
@@ -57,6 +63,7 @@ impl Sink for EventBridgeSink {
     }
 
     async fn send(&self, message: &Message, _: Option<&Handle>) -> Result<Option<Handle>, SendError> {
+        self.presence.check(&self.client, &self.bus).await?;
         let entry = PutEventsRequestEntry::builder().event_bus_name(self.bus.to_string());
         let entry = entry.source(SOURCE).detail_type(DETAIL_TYPE).detail(body(message, MOST)).build();
         match self.client.put_events().entries(entry).send().await {

@@ -8,13 +8,15 @@ use dial_rules::event::Millis;
 use dial_rules::finding::Finding;
 
 use crate::bounds::fnv1a;
+use crate::outbox::bounds::countable;
+use crate::outbox::store::Queue;
 
 /// The table's key.
-pub(super) const FINDING_ID: &str = "finding_id";
+pub(crate) const FINDING_ID: &str = "finding_id";
 /// Counts the writes of the row; every write is conditional on it.
-pub(super) const VERSION: &str = "version";
+pub(crate) const VERSION: &str = "version";
 /// The finding as JSON.
-pub(super) const BODY: &str = "body";
+pub(crate) const BODY: &str = "body";
 pub(super) const KIND: &str = "kind";
 pub(super) const RULE_ID: &str = "rule_id";
 /// From 1 (informational) to 5 (critical), so that it can be compared.
@@ -29,14 +31,31 @@ pub(super) const LIST_PARTITION: &str = "list_partition";
 /// Its sort key: the time of `last_seen`, then the id.
 pub(super) const LIST_POSITION: &str = "list_position";
 
-/// Key of the one item that is no finding: the list of days that have any, so that a listing without a time range
-/// knows where to look. No finding has this id, since ids are hexadecimal.
-pub(super) const DAYS_KEY: &str = "#days";
+/// Key of the item that lists the days that have findings, so that a listing without a time range knows where to look. No
+/// finding has this id, since ids are hexadecimal.
+pub(super) const DAYS_KEY: &str = crate::outbox::bounds::DAYS_KEY;
 /// That item's attribute, a set of days.
 pub(super) const DAYS: &str = "days";
 
-/// Suffixes that spread one day over as many partitions of the index: one hexadecimal digit.
-pub(super) const SUFFIXES: [char; 16] =
+/// How far a finding is on its way to each sink, as JSON.
+pub(crate) const PROGRESS: &str = "progress";
+/// Counts the writes of that.
+pub(crate) const PROGRESS_REVISION: &str = "progress_revision";
+/// The sparse index of what is due.
+pub(crate) const UNDELIVERED: &str = "undelivered";
+/// Its partition key: the queue and a suffix.
+pub(crate) const DUE_PARTITION: &str = "due_partition";
+/// Its sort key: the time at which it is due, then the id or key.
+pub(crate) const DUE_POSITION: &str = "due_position";
+/// Counts the writes of a row of the outbox.
+pub(crate) const REVISION: &str = "revision";
+/// When a row of the outbox may be deleted, in seconds of the Unix epoch, as DynamoDB's TTL counts.
+pub(crate) const EXPIRES: &str = "expires";
+/// The same in milliseconds.
+pub(crate) const EXPIRES_AT: &str = "expires_at";
+
+/// Suffixes that spread one day, or one queue, over as many partitions of its index: one hexadecimal digit.
+pub(crate) const SUFFIXES: [char; 16] =
     ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
 
 /// Days outside of these years are filed under the nearest one, so that hostile times cannot make the list of days
@@ -49,7 +68,7 @@ const YEAR_0: Millis = -62_167_219_200_000;
 const YEAR_10000: Millis = 253_402_300_800_000;
 
 /// The key of an item.
-pub(super) fn key(finding_id: &str) -> HashMap<String, AttributeValue> {
+pub(crate) fn key(finding_id: &str) -> HashMap<String, AttributeValue> {
     HashMap::from([(FINDING_ID.to_owned(), AttributeValue::S(finding_id.to_owned()))])
 }
 
@@ -58,16 +77,46 @@ pub(super) fn day(time: Millis) -> String {
     format(time.clamp(FIRST_DAY, LAST_DAY), "%Y-%m-%d")
 }
 
-/// One of the partitions of a day.
-pub(super) fn partition(day: &str, suffix: char) -> String {
-    format!("{day}#{suffix}")
+/// One of the partitions of a day, or of a queue.
+pub(crate) fn partition(of: &str, suffix: char) -> String {
+    format!("{of}#{suffix}")
+}
+
+fn suffix_of(key: &str) -> char {
+    // The low bits of FNV-1a depend on every byte.
+    let suffix = (fnv1a(key.as_bytes()) & 0xf) as usize;
+    SUFFIXES.get(suffix).copied().unwrap_or('0')
 }
 
 /// The partition in which a finding is listed.
 pub(super) fn partition_of(finding: &Finding) -> String {
-    // The low bits of FNV-1a depend on every byte.
-    let suffix = (fnv1a(finding.finding_id.as_bytes()) & 0xf) as usize;
-    partition(&day(finding.last_seen), SUFFIXES.get(suffix).copied().unwrap_or('0'))
+    partition(&day(finding.last_seen), suffix_of(&finding.finding_id))
+}
+
+/// The partition in which a finding or row waits.
+pub(crate) fn due_partition_of(queue: Queue, key: &str) -> String {
+    partition(queue.as_str(), suffix_of(key))
+}
+
+/// The queue of such a partition.
+pub(crate) fn queue_of(due_partition: &str) -> Option<Queue> {
+    Queue::parse(due_partition.split_once('#')?.0)
+}
+
+/// Where something that is due stands within its partition. Times before 1970 count as 1970.
+pub(crate) fn due_position(at: Millis, key: &str) -> String {
+    format!("{:019}#{key}", countable(at))
+}
+
+/// Beyond everything that is due at this time or before: `$` is the character after `#`.
+pub(crate) fn due_bound(now: Millis) -> String {
+    format!("{:019}$", countable(now))
+}
+
+/// The time and key of such a position.
+pub(crate) fn parse_due_position(position: &str) -> Option<(Millis, &str)> {
+    let (at, key) = position.split_once('#')?;
+    Some((at.parse().ok()?, key))
 }
 
 /// A time such that texts sort as times do.
@@ -105,6 +154,17 @@ mod tests {
         fn days_and_positions_sort_as_times_do(a in YEAR_0..YEAR_10000, b in YEAR_0..YEAR_10000) {
             prop_assert_eq!(position(a, "x").cmp(&position(b, "x")), a.cmp(&b));
             prop_assert!(a > b || day(a) <= day(b));
+        }
+
+        #[test]
+        fn what_is_due_sorts_by_time_and_is_read_back(a in 0..Millis::MAX, b in 0..Millis::MAX, key in "#?[a-z#$]{0,9}") {
+            let (first, second) = (due_position(a, &key), due_position(b, &key));
+            prop_assert_eq!(first.cmp(&second), a.cmp(&b));
+            prop_assert_eq!(parse_due_position(&first), Some((a, key.as_str())));
+            prop_assert_eq!(first <= due_bound(b), a <= b);
+            for queue in Queue::ALL {
+                prop_assert_eq!(queue_of(&due_partition_of(queue, &key)), Some(queue));
+            }
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::store::StoreError;
 /// A delivery that was given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadAlert {
+    /// The sink's name.
+    pub sink: String,
     /// The alert as it was then, with nothing but this delivery.
     pub alert: Alert,
     /// The delivery: its key, its findings, and what it failed with.
@@ -43,7 +45,7 @@ impl DeadAlert {
         let mut delivery = alert.sending.take()?;
         delivery.claim = None;
         alert.waiting.clear();
-        Some(DeadAlert { alert, delivery, given_up: now })
+        Some(DeadAlert { sink: alert.sink.clone(), alert, delivery, given_up: now })
     }
 
     /// Keeps it. Keeping it twice changes nothing.
@@ -110,8 +112,8 @@ impl DeadAlert {
         if let Err(error) = tokio::time::timeout(ATTEMPT, sending).await.unwrap_or(Err(SendError::Slow)) {
             return Ok(Redriven::Failed(error));
         }
-        let alert = alert_key(&dead.alert.sink, &dead.alert.group);
-        if let Err(error) = tell_findings(store, &alert, &dead.alert.sink, &dead.delivery.findings, now).await {
+        let alert = alert_key(&dead.sink, &dead.alert.group);
+        if let Err(error) = tell_findings(store, &alert, &dead.sink, &dead.delivery.findings, now).await {
             tracing::debug!(%error, "findings do not say yet that they were alerted");
         }
         DeadAlert::forget(store, key).await?;

@@ -119,15 +119,15 @@ impl Ledger {
         })
     }
 
-    /// Writes a row. An answer that was lost is found out by reading.
+    /// Writes a row, and finds out by reading when the answer is lost.
     async fn write(&self, row: &Row) -> Result<bool, StoreError> {
-        let error = match self.store.write(row).await {
-            Ok(is_written) => return Ok(is_written),
-            Err(error) => error,
-        };
+        let answer = self.store.write(row).await;
+        if let Ok(true) = answer {
+            return answer;
+        }
         let there = self.store.rows(std::slice::from_ref(&row.key)).await?.pop();
         let is_written = there.is_some_and(|there| there.revision == row.revision + 1 && there.body == row.body);
-        if is_written { Ok(true) } else { Err(error) }
+        if is_written { Ok(true) } else { answer }
     }
 }
 

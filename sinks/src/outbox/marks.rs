@@ -31,7 +31,7 @@ pub(crate) async fn incidents_of(
     now: Millis,
 ) -> Result<BTreeMap<String, String>, StoreError> {
     let keys: BTreeSet<String> = findings.iter().flat_map(|finding| mark_keys(finding)).collect();
-    let mut marks = Marks { store, now, known: BTreeMap::new() };
+    let mut marks = Marks { store, now, known: BTreeMap::new(), free: BTreeMap::new() };
     marks.read(keys.into_iter().collect()).await?;
     let mut told = BTreeMap::new();
     for finding in findings {
@@ -46,15 +46,18 @@ struct Marks<'s> {
     store: &'s dyn Outbox,
     now: Millis,
     known: BTreeMap<String, (Mark, u64)>,
+    /// Rows that bind nothing any longer, to be written over.
+    free: BTreeMap<String, u64>,
 }
 
 impl Marks<'_> {
     async fn read(&mut self, keys: Vec<String>) -> Result<(), StoreError> {
         for some in keys.chunks(100) {
             for row in self.store.rows(some).await? {
-                // A mark that cannot be read binds nothing; it is not worth a lost alert.
-                if let Ok(mark) = serde_json::from_str(&row.body) {
-                    self.known.insert(row.key, (mark, row.revision));
+                let mark = serde_json::from_str(&row.body).ok().filter(|_| !row.is_expired(self.now));
+                match mark {
+                    Some(mark) => drop(self.known.insert(row.key, (mark, row.revision))),
+                    None => drop(self.free.insert(row.key, row.revision)),
                 }
             }
         }
@@ -72,7 +75,7 @@ impl Marks<'_> {
             if self.known.contains_key(&key) {
                 continue;
             }
-            if self.write(&key, &incident, 0).await? {
+            if self.write(&key, &incident).await? {
                 ours.push(key);
                 continue;
             }
@@ -81,7 +84,7 @@ impl Marks<'_> {
                 Some((theirs, _)) if theirs.incident != incident => {
                     incident = theirs.incident.clone();
                     for key in &ours {
-                        self.write(key, &incident, 1).await?;
+                        self.write(key, &incident).await?;
                     }
                 }
                 _ => {}
@@ -90,7 +93,9 @@ impl Marks<'_> {
         Ok(incident)
     }
 
-    async fn write(&mut self, key: &str, incident: &str, revision: u64) -> Result<bool, StoreError> {
+    async fn write(&mut self, key: &str, incident: &str) -> Result<bool, StoreError> {
+        let bound = self.known.get(key).map(|(_, revision)| revision);
+        let revision = bound.or_else(|| self.free.get(key)).copied().unwrap_or(0);
         let mark = Mark { since: self.now, incident: incident.to_owned() };
         let row = Row {
             key: key.to_owned(),

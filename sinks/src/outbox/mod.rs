@@ -4,7 +4,6 @@
 //! joins the [`Alert`](alert::Alert) of its group, which is durable and has a time at which it is due. Whoever claims a due
 //! alert delivers it, and what is not confirmed by the end of the claim is claimed again, by any worker. So a dead worker
 //! delays an alert by half a minute, and a dead sink only its own.
-
 //!
 //! Pure are [`alert`] (what becomes of an alert), `group` (what findings are grouped by), `keys`, `links` and most of
 //! `compose`. [`courier`] starts the tasks: `route` lets findings join their alerts, `lane` orders what is due at a sink,
@@ -12,6 +11,7 @@
 
 mod absent;
 pub mod alert;
+pub(crate) mod bounds;
 mod broken;
 pub mod clock;
 mod compose;
@@ -19,6 +19,8 @@ pub mod courier;
 pub mod dead;
 mod deliver;
 pub mod desk;
+mod dynamodb;
+mod failing;
 mod group;
 pub mod health;
 mod keys;
@@ -26,8 +28,10 @@ mod lane;
 mod ledger;
 mod links;
 mod marks;
+mod memory;
 pub mod pace;
 mod route;
+mod sqlite;
 pub mod store;
 mod storm;
 mod sweep;

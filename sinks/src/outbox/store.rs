@@ -10,18 +10,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{FindingStore, StoreError};
 
+/// The longest key of a row, in bytes.
+pub const KEY_LIMIT: usize = 512;
+/// The largest body of a row, in bytes.
+pub const BODY_LIMIT: usize = 300 * 1024;
+/// The largest `progress` of a finding as JSON, in bytes: with the finding itself it fits DynamoDB's 400 KB.
+pub const PROGRESS_LIMIT: usize = 40 * 1024;
+
 /// Keeps what is owed, durably, for any number of workers. Each write is conditional on what was read, so decisions are made
 /// by pure functions above it, and whoever was too slow reads again.
+///
+/// No implementation looks at a clock. [`Outbox::due`], which is told the time, leaves out rows that have expired;
+/// [`Outbox::rows`] gives them as long as they are there, and whoever reads asks [`Row::is_expired`]. An expired row that is
+/// still there is written over at the revision that was read; at revision 0 it is in the way.
+///
+/// A write that answers `false` may have been made all the same, where the answer to a first attempt was lost below us:
+/// reading tells.
 #[async_trait]
 pub trait Outbox: FindingStore {
-    /// What is due at `now` in a queue, the earliest first: ids of findings, or keys of rows. It may be a second behind, and
-    /// name what is done already.
+    /// What is due at `now` in a queue, the earliest first, each once: ids of findings, or keys of rows. It may be a second
+    /// behind, and name what is done already. Rows that have expired by `now` may be deleted.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn due(&self, queue: Queue, now: Millis, limit: usize) -> Result<Vec<Due>, StoreError>;
 
-    /// These findings with what is owed of them, as of now; those that are not there are left out.
+    /// These findings with what is owed of them, as of now, each once and in the order asked for. Those that are not there are
+    /// left out, and so is one that cannot be read, which is logged: it holds up no other.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -29,23 +44,27 @@ pub trait Outbox: FindingStore {
 
     /// Writes how far findings are on their way, and when each is to be looked at again (`None`: when its content changes).
     /// A finding that was recorded or settled by somebody else since it was read stays as it is: its entry is `false`, and it
-    /// is still owed.
+    /// is still owed. Of several entries for one finding at most one is `true`.
     ///
     /// # Errors
-    /// When the store cannot be written. Some may have been settled all the same.
+    /// When the store cannot be written, or `progress` is larger than [`PROGRESS_LIMIT`] as JSON. Some may have been settled
+    /// all the same.
     async fn settle(&self, settled: Vec<Settled>) -> Result<Vec<bool>, StoreError>;
 
-    /// Rows by their keys, as of now; those that are not there are left out.
+    /// Rows by their keys, as of now, each once and in the order asked for. Those that are not there are left out, and so is
+    /// one that cannot be read, which is logged.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn rows(&self, keys: &[String]) -> Result<Vec<Row>, StoreError>;
 
     /// Writes a row if its revision is still the given one (0: it is not there), and says whether it did. The row's own
-    /// revision becomes the next one.
+    /// revision becomes the next one. A row that was deleted, or has expired and gone, begins at revision 1 again, so
+    /// what was read before is not to be written after that: keys of rows that are deleted say what they are of.
     ///
     /// # Errors
-    /// When the store cannot be written. It may have been written all the same: reading tells.
+    /// [`StoreError::Row`] when its key or body is none a row can have; else when the store cannot be written. Then it may
+    /// have been written all the same: reading tells.
     async fn write(&self, row: &Row) -> Result<bool, StoreError>;
 
     /// Deletes a row if its revision is still the given one, and says whether it did.
@@ -70,6 +89,11 @@ impl Queue {
     /// All of them.
     pub const ALL: [Queue; 3] = [Queue::Findings, Queue::Alerts, Queue::Dead];
 
+    /// The queue of a word, as [`Queue::as_str`] gives it.
+    pub(crate) fn parse(word: &str) -> Option<Queue> {
+        Queue::ALL.into_iter().find(|queue| queue.as_str() == word)
+    }
+
     /// Its word, in keys and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -83,7 +107,7 @@ impl Queue {
 /// Something that waits for its time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Due {
-    /// Since when it may be taken up.
+    /// Since when it may be taken up. Times before 1970 count as 1970.
     pub at: Millis,
     /// The id of a finding, or the key of a row.
     pub key: String,
@@ -134,14 +158,21 @@ pub struct Settled {
 /// A row of the outbox that is no finding: an alert, or what alerts are grouped by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// Its key; begins with `#`, as no id of a finding does. At most 512 bytes.
+    /// Its key; begins with `#`, as no id of a finding does. At most [`KEY_LIMIT`] bytes; `#days` is taken.
     pub key: String,
-    /// JSON, at most 300 KB.
+    /// JSON, at most [`BODY_LIMIT`] bytes.
     pub body: String,
     /// Counts its writes; 0 of one that is not there yet.
     pub revision: u64,
     /// The queue it waits in, and until when.
     pub due: Option<(Queue, Millis)>,
-    /// When nobody asks for it any longer: from then on it may be gone, and reads leave it out. `None`: never.
+    /// When nobody asks for it any longer: from then on it may be gone. `None`: never.
     pub expires: Option<Millis>,
+}
+
+impl Row {
+    /// Whether it counts as gone at `now`, though it is still there.
+    pub fn is_expired(&self, now: Millis) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
 }

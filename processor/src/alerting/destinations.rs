@@ -1,0 +1,89 @@
+//! `[sinks.NAME]` → the sinks themselves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+use dial_rules::fault::{Fault, segment};
+use dial_sinks::destinations::eventbridge::EventBridgeSink;
+use dial_sinks::destinations::sns::SnsSink;
+use dial_sinks::destinations::sqs::SqsSink;
+use dial_sinks::destinations::stdout::{LineFormat, StdoutSink};
+use dial_sinks::secret::{self, Secret, SecretPlace};
+use dial_sinks::sink::Sink;
+
+use crate::aws;
+use crate::failure::{Failure, Result};
+use crate::settings::{self, Settings, SinkKind};
+
+/// The sinks of the settings, by name. Nobody is asked yet: a destination that is away now may be back later.
+///
+/// # Errors
+/// Every mistake that the settings' own checks do not see, each with its place.
+pub(crate) async fn open(settings: &Settings) -> Result<BTreeMap<String, Arc<dyn Sink>>> {
+    let maker = Maker { config: aws::config().await };
+    let (mut sinks, mut faults) = (BTreeMap::new(), Vec::new());
+    for (name, of) in &settings.sinks {
+        match maker.make(of) {
+            Ok(sink) => drop(sinks.insert(name.clone(), sink)),
+            Err(fault) => faults.push(fault.within(&format!("sinks.{}", segment(name)))),
+        }
+    }
+    if faults.is_empty() { Ok(sinks) } else { Err(Failure::Usage(settings.tell(faults))) }
+}
+
+/// One of them; there must be one of that name.
+///
+/// # Errors
+/// As [`open`], of this one.
+pub(crate) async fn open_one(settings: &Settings, name: &str) -> Result<Arc<dyn Sink>> {
+    let maker = Maker { config: aws::config().await };
+    let made = settings.sinks.get(name).map(|of| maker.make(of));
+    let made = made.unwrap_or_else(|| Err(Fault::new("", "is missing")));
+    made.map_err(|fault| Failure::Usage(settings.tell(vec![fault.within(&format!("sinks.{}", segment(name)))])))
+}
+
+/// Makes sinks.
+struct Maker {
+    config: SdkConfig,
+}
+
+impl Maker {
+    fn make(&self, of: &settings::Sink) -> std::result::Result<Arc<dyn Sink>, Fault> {
+        let Some(kind) = of.kind else { return Err(Fault::new("kind", "is missing")) };
+        Ok(match kind {
+            SinkKind::Sns => {
+                let topic = required(&of.topic, "topic")?;
+                let client = aws_sdk_sns::Client::new(&self.config);
+                Arc::new(SnsSink::new(&client, topic).map_err(|wrong| Fault::new("topic", wrong))?)
+            }
+            SinkKind::Sqs => {
+                let queue = required(&of.queue, "queue")?;
+                let client = aws_sdk_sqs::Client::new(&self.config);
+                Arc::new(SqsSink::new(&client, queue).map_err(|wrong| Fault::new("queue", wrong))?)
+            }
+            SinkKind::Eventbridge => {
+                let bus = required(&of.bus, "bus")?;
+                let client = aws_sdk_eventbridge::Client::new(&self.config);
+                Arc::new(EventBridgeSink::new(&client, bus).map_err(|wrong| Fault::new("bus", wrong))?)
+            }
+            SinkKind::Stdout => Arc::new(StdoutSink::new(match of.format.as_deref() {
+                None | Some("text") => LineFormat::Human,
+                Some("json") => LineFormat::Json,
+                Some(other) => return Err(Fault::new("format", format!("is {other:?}: write \"text\" or \"json\""))),
+            })),
+            other => return Err(Fault::new("kind", format!("is {:?}, which this build has not", other.as_str()))),
+        })
+    }
+
+    /// The secret that lies at the place under `key`.
+    fn secret(&self, place: Option<&String>, key: &str) -> std::result::Result<Option<Arc<dyn Secret>>, Fault> {
+        let Some(place) = place else { return Ok(None) };
+        let place = SecretPlace::parse(place, key).map_err(|wrong| Fault::new(key, wrong))?;
+        Ok(Some(secret::open(place, &aws_sdk_secretsmanager::Client::new(&self.config))))
+    }
+}
+
+fn required<'s>(value: &'s Option<String>, key: &str) -> std::result::Result<&'s str, Fault> {
+    value.as_deref().ok_or_else(|| Fault::new(key, "is missing"))
+}
