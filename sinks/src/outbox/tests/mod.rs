@@ -1,7 +1,7 @@
 //! The outbox as a whole, under a virtual clock: couriers that are killed, stores and sinks that fail.
 
 mod alone;
-mod sink;
 mod simulation;
+mod sink;
 mod store;
-mod world;
+pub(crate) mod world;

@@ -30,7 +30,7 @@ const SEEDS: u64 = 500;
 /// How many lives a broken guarantee may take to be noticed.
 const TO_NOTICE: u64 = 200;
 /// For how long things go wrong.
-const TROUBLE: Millis = 5 * 60_000;
+const TROUBLE: Millis = 150_000;
 /// How long everything may take to arrive from then on.
 const PATIENCE: Millis = 60 * 60_000;
 
@@ -69,11 +69,7 @@ impl Life {
         let sink = |(name, mailbox): (&String, &Arc<Mailbox>)| (name.clone(), Arc::clone(mailbox) as Arc<dyn Sink>);
         let sinks = self.mailboxes.iter().map(sink).collect();
         let ports = CourierPorts { store: Arc::new(store), desk: Arc::new(Policy), sinks };
-        let pace = Pace {
-            digest_after: Duration::from_secs(45),
-            window: Duration::from_secs(100),
-            ..Pace::default()
-        };
+        let pace = Pace { digest_after: Duration::from_secs(45), window: Duration::from_secs(100), ..Pace::default() };
         let courier = Courier::new(ports, pace, format!("worker-{}", self.started), self.clock.clone());
         let offers = courier.offers();
         self.couriers[slot] = Some((tokio::spawn(courier.run(std::future::pending())), offers));
@@ -115,7 +111,7 @@ impl Life {
                 let bucket = i64::try_from(dice.below(9)).unwrap();
                 vec![correlated(&id, rule, &format!("actor-{}", dice.below(3)), bucket, &events)]
             }
-            _ => (0..4 + dice.below(40)).map(|n| single(&format!("{id}-{n:02}"), rule, &format!("{id}-{n}"))).collect(),
+            _ => (0..4 + dice.below(24)).map(|n| single(&format!("{id}-{n:02}"), rule, &format!("{id}-{n}"))).collect(),
         };
         self.record(happened).await;
     }
