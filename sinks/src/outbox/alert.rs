@@ -16,6 +16,8 @@ use crate::sink::{Growth, Handle, SendError};
 
 /// Most findings that wait in one alert; others stay owed in their own rows.
 pub const MOST_WAITING: usize = 1_000;
+/// Most told findings that an alert remembers.
+const MOST_REMEMBERED: usize = 256;
 /// Most bytes that a list of findings takes in an alert's row, as JSON. There are three lists.
 const MOST_BYTES: usize = 64 * 1024;
 /// Longest text of an error that is kept, in characters.
@@ -97,7 +99,7 @@ impl Alert {
         if !new.is_empty() && self.is_over(now, pace) {
             self.reopen(now);
         }
-        let mut room = Room::beside(&self.waiting);
+        let mut room = Room::beside(&self.waiting, MOST_WAITING);
         let mut refused = BTreeSet::new();
         for (id, version) in new {
             if self.waiting.contains_key(id) || room.takes(id) {
@@ -164,7 +166,7 @@ impl Alert {
     pub fn delivered(&mut self, key: &str, handle: Option<Handle>, now: Millis) -> Option<BTreeMap<String, u64>> {
         let delivery = self.sending.take_if(|delivery| delivery.key == key)?;
         self.told += self.untold(&delivery.findings);
-        let mut room = Room::beside(&self.recent);
+        let mut room = Room::beside(&self.recent, MOST_REMEMBERED);
         for (id, version) in &delivery.findings {
             if self.recent.contains_key(id) || room.takes(id) {
                 self.recent.insert(id.clone(), *version);
@@ -233,9 +235,9 @@ struct Room {
 }
 
 impl Room {
-    fn beside(list: &BTreeMap<String, u64>) -> Room {
+    fn beside(list: &BTreeMap<String, u64>, most: usize) -> Room {
         let used: usize = list.keys().map(|id| bytes_of(id)).sum();
-        Room { count: MOST_WAITING.saturating_sub(list.len()), bytes: MOST_BYTES.saturating_sub(used) }
+        Room { count: most.saturating_sub(list.len()), bytes: MOST_BYTES.saturating_sub(used) }
     }
 
     fn takes(&mut self, id: &str) -> bool {

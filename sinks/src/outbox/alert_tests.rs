@@ -180,6 +180,11 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
     #[test]
     fn a_row_stays_small(ids in prop::collection::vec("[\\PC\u{0}-\u{1f}\"\\\\]{0,300}", 0..400), many in 0..5_000_usize) {
         let mut alert = Alert::new("s", storm(), 0);

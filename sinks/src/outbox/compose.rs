@@ -1,4 +1,4 @@
-//! [`Telling`](crate::telling::Telling)'s source: the [`Message`] of a delivery, from what its findings mean now.
+//! The [`Message`] of a delivery, from what its findings mean now.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
