@@ -1,6 +1,7 @@
 //! The command line: what may be typed. Parsed once; nothing looks at raw arguments later.
 
 mod shards;
+mod subscribe;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dial_rules::severity::Severity;
 
 pub(crate) use shards::{Shards, ShardsList, ShardsPlan, ShardsScale};
+pub(crate) use subscribe::Subscribe;
 
 /// Detections over CloudTrail: on a laptop with nothing installed, or as a fleet on a Kinesis stream.
 #[derive(Debug, Parser)]
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     /// See the stream's shards, and change their number
     #[command(subcommand)]
     Shards(Shards),
+    /// Have the alerts of an SNS topic, or some of them, delivered to an SQS queue
+    Subscribe(Subscribe),
     /// Check the settings
     #[command(subcommand)]
     Config(Config),

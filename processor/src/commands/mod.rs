@@ -18,3 +18,4 @@ pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod scan;
 pub(crate) mod shards;
+pub(crate) mod subscribe;
