@@ -2,6 +2,7 @@
 
 mod shards;
 mod sinks;
+mod subscribe;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use dial_rules::severity::Severity;
 
 pub(crate) use shards::{Shards, ShardsList, ShardsPlan, ShardsScale};
 pub(crate) use sinks::{Sinks, SinksList, SinksTest};
+pub(crate) use subscribe::Subscribe;
 
 /// Detections over CloudTrail: on a laptop with nothing installed, or as a fleet on a Kinesis stream.
 #[derive(Debug, Parser)]
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     /// See the stream's shards, and change their number
     #[command(subcommand)]
     Shards(Shards),
+    /// Have the alerts of an SNS topic, or some of them, delivered to an SQS queue
+    Subscribe(Subscribe),
     /// Check the settings
     #[command(subcommand)]
     Config(Config),

@@ -19,3 +19,4 @@ pub(crate) mod run;
 pub(crate) mod scan;
 pub(crate) mod shards;
 pub(crate) mod sinks;
+pub(crate) mod subscribe;

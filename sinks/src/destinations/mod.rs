@@ -5,6 +5,7 @@ mod attributes;
 mod body;
 pub mod eventbridge;
 mod fifo;
+pub mod filter_policy;
 pub mod sns;
 pub mod sqs;
 pub mod stdout;
