@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, PutRecordsResultEntry};
 
-use crate::error::{ErrorKind, PortError};
+use crate::error::PortError;
 use crate::kinesis::{KinesisStream, malformed};
 use crate::producer::{NewRecord, StreamWriter};
 use crate::sdk_error::{kind_of, port_error};
@@ -42,6 +42,7 @@ fn result(entry: PutRecordsResultEntry) -> Result<(), PortError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn each_record_has_its_own_result() {

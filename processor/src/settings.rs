@@ -12,6 +12,7 @@ mod aws_name;
 mod correlation;
 mod data;
 mod document;
+mod door;
 mod environment;
 mod log;
 mod log_filter;
@@ -46,11 +47,13 @@ pub(crate) use self::addresses::{AddressList, Addresses, Origin};
 pub(crate) use self::archive::Archive;
 pub(crate) use self::correlation::Correlation;
 pub(crate) use self::data::Data;
+pub(crate) use self::door::{Door, read_key};
 pub(crate) use self::log::Log;
 pub(crate) use self::metrics::{Listen, Metrics};
 pub(crate) use self::organizations::Organizations;
 pub(crate) use self::reputation::Reputation;
 pub(crate) use self::rules::Rules;
+pub(crate) use self::secret_place::SecretPlace;
 pub(crate) use self::stream::{Initial, ReadBy, Stream};
 pub(crate) use self::tables::Tables;
 pub(crate) use self::worker::Worker;
@@ -79,6 +82,7 @@ pub(crate) struct Settings {
     /// `[policy]`: what to think of findings.
     pub(crate) policy: Written,
     pub(crate) metrics: Metrics,
+    pub(crate) door: Door,
     pub(crate) log: Log,
     /// Where each key was set.
     #[serde(skip)]
@@ -158,6 +162,7 @@ impl Settings {
             ("accounts", accounts::faults(&self.accounts)),
             ("policy", self.policy.faults()),
             ("metrics", self.metrics.faults()),
+            ("door", self.door.faults()),
             ("log", self.log.faults()),
         ])
     }

@@ -59,9 +59,7 @@ impl Door {
         if self.listen == "off" {
             return Ok(None);
         }
-        let wrong = |_| {
-            format!("is {:?}: write `off`, or an address with its port such as {EXAMPLE}", self.listen)
-        };
+        let wrong = |_| format!("is {:?}: write `off`, or an address with its port such as {EXAMPLE}", self.listen);
         self.listen.parse().map(Some).map_err(wrong)
     }
 

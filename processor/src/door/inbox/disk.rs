@@ -10,8 +10,8 @@ const DAMAGED: &str = "damaged";
 
 /// Where segments lie, by their numbers.
 pub(super) trait Disk: Send + Sync {
-    /// The numbers of all segments, ascending.
-    fn list(&self) -> io::Result<Vec<u64>>;
+    /// The numbers of all segments, ascending, and their sizes in bytes.
+    fn list(&self) -> io::Result<Vec<(u64, u64)>>;
 
     /// Makes an empty segment, whose name is durable then.
     fn create(&self, number: u64) -> io::Result<Box<dyn SegmentFile>>;
@@ -60,14 +60,18 @@ fn name(number: u64) -> String {
 }
 
 impl Disk for Folder {
-    fn list(&self) -> io::Result<Vec<u64>> {
-        let mut numbers = Vec::new();
+    fn list(&self) -> io::Result<Vec<(u64, u64)>> {
+        let mut found = Vec::new();
         for entry in fs::read_dir(&self.0)? {
-            let name = entry?.file_name();
-            numbers.extend(name.to_str().and_then(|name| name.strip_suffix(SUFFIX)?.parse::<u64>().ok()));
+            let entry = entry?;
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)?.parse::<u64>().ok());
+            if let Some(number) = number {
+                found.push((number, entry.metadata()?.len()));
+            }
         }
-        numbers.sort_unstable();
-        Ok(numbers)
+        found.sort_unstable();
+        Ok(found)
     }
 
     fn create(&self, number: u64) -> io::Result<Box<dyn SegmentFile>> {
@@ -145,8 +149,8 @@ pub(super) mod twin {
     struct TwinFile(Twin, u64);
 
     impl Disk for Twin {
-        fn list(&self) -> io::Result<Vec<u64>> {
-            Ok(self.with(|state| state.segments.keys().copied().collect()))
+        fn list(&self) -> io::Result<Vec<(u64, u64)>> {
+            Ok(self.with(|state| state.segments.iter().map(|(number, bytes)| (*number, bytes.len() as u64)).collect()))
         }
 
         fn create(&self, number: u64) -> io::Result<Box<dyn SegmentFile>> {
