@@ -191,7 +191,7 @@ proptest! {
     #[test]
     fn a_batch_fits_one_call(sizes in prop::collection::vec(1_usize..=MAX_RECORD_BYTES, 1..700)) {
         let taken = fitting(sizes.iter().copied());
-        prop_assert!(taken >= 1 && taken <= MAX_RECORDS);
+        prop_assert!((1..=MAX_RECORDS).contains(&taken));
         prop_assert!(sizes[..taken].iter().sum::<usize>() <= MAX_CALL_BYTES);
         let next: usize = sizes.iter().take(taken + 1).sum();
         prop_assert!(taken == MAX_RECORDS || taken == sizes.len() || next > MAX_CALL_BYTES);

@@ -1,6 +1,9 @@
 //! Posting events at a steady rate to the real program, which may be killed meanwhile: for the tests and the benchmark of the
 //! door.
 
+// Each of them uses its own part of this.
+#![allow(dead_code)]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
