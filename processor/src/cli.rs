@@ -48,7 +48,7 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Evaluate rules on CloudTrail files
     Scan(Scan),
-    /// Follow the Kinesis stream of the settings; without one, standard input or a folder
+    /// Follow the Kinesis stream of the settings; without one, standard input, a folder or what is posted
     Run(Run),
     /// Check, test and list rules
     #[command(subcommand)]
@@ -146,6 +146,7 @@ pub(crate) enum Role {
   dial run --role detect                   one role, so that the other scales by itself
   dial run --watch /var/log/cloudtrail     new files in a folder, as they appear (no stream set)
   tail -F events.jsonl | dial run          standard input (no stream set)
+  dial run --listen 127.0.0.1:8787         events that are posted, into the stream or the data folder
 
 Stops cleanly on SIGTERM and Ctrl-C: it finishes what it reads, commits, and gives its leases back.")]
 pub(crate) struct Run {
@@ -157,10 +158,14 @@ pub(crate) struct Run {
     /// Without a stream: follow this folder and process CloudTrail files as they appear
     #[arg(long, value_name = "DIR")]
     pub(crate) watch: Option<PathBuf>,
-    /// Stop once everything that is there now has been read
+    /// Accept events by POST /v1/events here, instead of where the settings say; `off` for nowhere. See [door] of the
+    /// settings for the keys that senders need
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "until_drained")]
+    pub(crate) listen: Option<String>,
+    /// Stop once everything that is there now has been read; no events are accepted meanwhile
     #[arg(long)]
     pub(crate) until_drained: bool,
-    /// With a stream: serve /metrics, /healthz and /readyz here, instead of where the settings say; `off` for nowhere
+    /// With a stream or --listen: serve /metrics, /healthz and /readyz here, instead of where the settings say; `off` for nowhere
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) metrics_listen: Option<String>,
 }

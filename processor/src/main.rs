@@ -12,6 +12,7 @@ mod context;
 mod correlator;
 mod demo;
 mod detector;
+mod door;
 mod enrich;
 mod failure;
 mod follow_ups;

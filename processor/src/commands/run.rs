@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use dial_ingest::dynamodb::DynamoLeases;
 use dial_ingest::kinesis::KinesisStream;
-use dial_ingest::{InitialPosition, PollPace, Read, StreamClient};
+use dial_ingest::{InitialPosition, PollPace, Producer, ProducerConfig, Read, StreamClient};
 use dial_rules::finding::Finding;
 use dial_rules::ruleset::RuleSet;
 use dial_sinks::actors::dynamodb::{self as actors, DynamoActorStore};
 use dial_sinks::dynamodb::{DynamoFindingStore, create_table};
 use dial_sinks::windows::dynamodb::{self as windows, DynamoWindowStore};
+use futures::future::OptionFuture;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use crate::aws;
 use crate::cli::{Role as RoleName, Run};
 use crate::correlator::{Correlator, Ports};
 use crate::detector::{Counts, Detect};
+use crate::door::{Door, InStream};
 use crate::enrich::enricher::Enricher;
 use crate::failure::{Failure, Outcome, Result};
 use crate::follow_ups::Follower;
@@ -48,14 +50,15 @@ pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Resu
         tracing::warn!("{remark}");
     }
     live.keep(&shutdown);
+    let door = door(&args, settings).await?;
     let enricher = Enricher::new(settings, live, None).map_err(Failure::Usage)?;
     let assessor = Assessor::new(policy, enricher);
     match &settings.stream.name {
         Some(_) if args.watch.is_some() => Err(Failure::Usage(
             "--watch follows a folder, but the settings name a stream: take one of them out".to_owned(),
         )),
-        Some(stream) => follow_stream(stream, &args, (rules, assessor), settings, output, shutdown).await,
-        None => local::run(&args, (rules, assessor), settings, output, shutdown).await,
+        Some(stream) => follow_stream((stream, door), &args, (rules, assessor), settings, output, shutdown).await,
+        None => local::run(&args, door, (rules, assessor), settings, output, shutdown).await,
     }
 }
 
@@ -81,7 +84,7 @@ pub(crate) fn cancel_on_signal(shutdown: CancellationToken) -> Result<()> {
 }
 
 async fn follow_stream(
-    stream: &str,
+    (stream, door): (&str, Option<Door>),
     args: &Run,
     (rules, mut assessor): (Arc<RuleSet>, Assessor),
     settings: &Settings,
@@ -135,12 +138,21 @@ async fn follow_stream(
     }
     let shift = shift(args, settings);
     tracing::info!(stream, worker = shift.worker_id, "following the stream");
-    let client: Arc<dyn StreamClient> = Arc::new(KinesisStream::new(aws_sdk_kinesis::Client::new(&config), stream));
+    let kinesis = Arc::new(KinesisStream::new(aws_sdk_kinesis::Client::new(&config), stream));
+    let opened = door.map(|door| {
+        let producer = Producer::start(kinesis.clone(), ProducerConfig::default());
+        door.serve(Arc::new(InStream(producer)), shutdown.clone())
+    });
+    let (door, accepting) = opened.unzip();
+    let client: Arc<dyn StreamClient> = kinesis;
     let crew = Crew::new(&client, running, &shift);
     let sources = assessor.enricher().clone();
     let monitor = Monitor::new(shift.worker_id, crew.monitors(), counts.clone(), sources, shutdown.clone());
+    let monitor = monitor.with_door(door);
     let serving = listener.map(|listener| listener.serve(Arc::new(monitor)));
-    let (ran, shown) = tokio::join!(roles::run(crew, shutdown), show(arriving, &assessor, &counts, output));
+    let accepting = OptionFuture::from(accepting);
+    let showing = show(arriving, &assessor, &counts, output);
+    let (ran, shown, _) = tokio::join!(roles::run(crew, shutdown), showing, accepting);
     if let Some(serving) = serving {
         serving.abort();
     }
@@ -148,8 +160,21 @@ async fn follow_stream(
     ran.and(shown).map(|()| Outcome::Fine)
 }
 
+/// Takes the port for events, where there is one.
+async fn door(args: &Run, settings: &Settings) -> Result<Option<Door>> {
+    // What comes in by the door has no end.
+    if args.until_drained {
+        return Ok(None);
+    }
+    let mut door = settings.door.clone();
+    if let Some(listen) = &args.listen {
+        door.listen.clone_from(listen);
+    }
+    Door::open(&door).await
+}
+
 /// Takes the port for the metrics before anything else is begun.
-async fn listener(args: &Run, settings: &Settings) -> Result<Option<Listener>> {
+pub(crate) async fn listener(args: &Run, settings: &Settings) -> Result<Option<Listener>> {
     let mut metrics = settings.metrics.clone();
     if let Some(listen) = &args.metrics_listen {
         metrics.listen.clone_from(listen);
