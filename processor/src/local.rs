@@ -17,16 +17,20 @@ use dial_analytics::store::ObjectStore;
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::event::Millis;
 use dial_rules::finding::Finding;
+use dial_rules::policy::routing::Routing;
 use dial_rules::ruleset::RuleSet;
 use dial_rules::tables::Tables;
 use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::sqlite::SqliteFindingStore;
+use dial_sinks::store::FindingStore;
 use dial_sinks::windows::sqlite::SqliteWindowStore;
 use futures::future::OptionFuture;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::alerting::Alerting;
+use crate::alerting::desk::AlertDesk;
 use crate::assess::Assessor;
 use crate::cli::{self, Role};
 use crate::clock::now;
@@ -60,7 +64,7 @@ const GRACE: Duration = Duration::from_secs(8);
 pub(crate) async fn run(
     args: &cli::Run,
     door: Option<Door>,
-    (rules, assessor): (Arc<RuleSet>, Assessor),
+    (rules, routing, assessor): (Arc<RuleSet>, Routing, Assessor),
     settings: &Settings,
     output: &Output,
     shutdown: CancellationToken,
@@ -69,9 +73,12 @@ pub(crate) async fn run(
     let counts = Arc::new(Counts::default());
     let actors = Arc::new(SqliteActorStore::open(settings.data.actors_file()).await?);
     let findings = Arc::new(SqliteFindingStore::open(settings.data.findings_file()).await?);
+    let assessor = assessor.with_actors(actors.clone());
+    let desk = AlertDesk { assessor: assessor.clone(), routing, rules: rules.clone() };
+    let alerting = Alerting::open(settings, findings.clone(), desk).await?;
+    let findings = alerting.as_ref().map_or(findings as Arc<dyn FindingStore>, Alerting::findings);
     let windows = SqliteWindowStore::open(settings.data.windows_file(), settings.correlation.retention()).await?;
-    let ports =
-        Ports { windows: Arc::new(windows), actors: actors.clone(), findings: findings.clone(), news: news.clone() };
+    let ports = Ports { windows: Arc::new(windows), actors, findings: findings.clone(), news: news.clone() };
     let line = Line {
         correlator: Correlator::new(rules.clone(), ports, counts.correlation.clone()),
         rules,
@@ -87,7 +94,6 @@ pub(crate) async fn run(
         counts: counts.clone(),
         news,
     };
-    let assessor = assessor.with_actors(actors);
     let inbox = settings.data.inbox();
     let (emptier, opened) = match door {
         None => (inbox::left(&inbox)?, None),
@@ -123,7 +129,11 @@ pub(crate) async fn run(
         drop(line); // which ends the showing
         posted.and(read)
     };
-    let (done, shown) = tokio::join!(work, show(arriving, &assessor, &counts, output));
+    let work = async { tokio::join!(work, show(arriving, &assessor, &counts, output)) };
+    let (done, shown) = match alerting {
+        Some(alerting) => alerting.beside(work, &shutdown).await,
+        None => work.await,
+    };
     if let Some(serving) = serving {
         serving.abort();
     }
@@ -143,7 +153,7 @@ fn or_stop(done: Result<()>, shutdown: &CancellationToken) -> Result<()> {
 struct Line {
     rules: Arc<RuleSet>,
     tables: watch::Receiver<Arc<Tables>>,
-    findings: Arc<SqliteFindingStore>,
+    findings: Arc<dyn FindingStore>,
     correlator: Correlator,
     /// The data folder's, where processed files are remembered.
     memory: Arc<dyn ObjectStore>,

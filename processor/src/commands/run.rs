@@ -7,15 +7,19 @@ use dial_ingest::dynamodb::DynamoLeases;
 use dial_ingest::kinesis::KinesisStream;
 use dial_ingest::{InitialPosition, PollPace, Producer, ProducerConfig, Read, StreamClient};
 use dial_rules::finding::Finding;
+use dial_rules::policy::routing::Routing;
 use dial_rules::ruleset::RuleSet;
 use dial_sinks::actors::dynamodb::{self as actors, DynamoActorStore};
 use dial_sinks::dynamodb::{DynamoFindingStore, create_table};
+use dial_sinks::store::FindingStore;
 use dial_sinks::windows::dynamodb::{self as windows, DynamoWindowStore};
 use futures::future::OptionFuture;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerting::Alerting;
+use crate::alerting::desk::AlertDesk;
 use crate::archiver::Archive;
 use crate::assess::Assessor;
 use crate::aws;
@@ -57,8 +61,10 @@ pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Resu
         Some(_) if args.watch.is_some() => Err(Failure::Usage(
             "--watch follows a folder, but the settings name a stream: take one of them out".to_owned(),
         )),
-        Some(stream) => follow_stream((stream, door), &args, (rules, assessor), settings, output, shutdown).await,
-        None => local::run(&args, door, (rules, assessor), settings, output, shutdown).await,
+        Some(stream) => {
+            follow_stream((stream, door), &args, (rules, routing, assessor), settings, output, shutdown).await
+        }
+        None => local::run(&args, door, (rules, routing, assessor), settings, output, shutdown).await,
     }
 }
 
@@ -86,7 +92,7 @@ pub(crate) fn cancel_on_signal(shutdown: CancellationToken) -> Result<()> {
 async fn follow_stream(
     (stream, door): (&str, Option<Door>),
     args: &Run,
-    (rules, mut assessor): (Arc<RuleSet>, Assessor),
+    (rules, routing, mut assessor): (Arc<RuleSet>, Routing, Assessor),
     settings: &Settings,
     output: &Output,
     shutdown: CancellationToken,
@@ -99,7 +105,7 @@ async fn follow_stream(
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let (news, arriving) = mpsc::unbounded_channel();
     let counts = Arc::new(Counts::default());
-    let mut running = Vec::new();
+    let (mut running, mut alerting) = (Vec::new(), None);
     let lease_table = |role| Arc::new(DynamoLeases::new(dynamodb.clone(), settings.tables.leases(role)));
     if wants(args, RoleName::Detect) {
         create_table(&dynamodb, &settings.tables.findings()).await?;
@@ -111,6 +117,9 @@ async fn follow_stream(
         let (retention, windows) = (settings.correlation.retention(), settings.tables.windows());
         let windows = Arc::new(DynamoWindowStore::new(dynamodb.clone(), windows, retention));
         assessor = assessor.with_actors(actors.clone());
+        let desk = AlertDesk { assessor: assessor.clone(), routing, rules: rules.clone() };
+        alerting = Alerting::open(settings, findings.clone(), desk).await?;
+        let findings = alerting.as_ref().map_or(findings as Arc<dyn FindingStore>, Alerting::findings);
         let ports = Ports { windows, actors, findings: findings.clone(), news: news.clone() };
         let follower = Follower::new(Correlator::new(rules.clone(), ports, counts.correlation.clone()));
         let allowed_lateness = settings.correlation.allowed_lateness();
@@ -152,7 +161,11 @@ async fn follow_stream(
     let serving = listener.map(|listener| listener.serve(Arc::new(monitor)));
     let accepting = OptionFuture::from(accepting);
     let showing = show(arriving, &assessor, &counts, output);
-    let (ran, shown, _) = tokio::join!(roles::run(crew, shutdown), showing, accepting);
+    let work = async { tokio::join!(roles::run(crew, shutdown.clone()), showing, accepting) };
+    let (ran, shown, _) = match alerting {
+        Some(alerting) => alerting.beside(work, &shutdown).await,
+        None => work.await,
+    };
     if let Some(serving) = serving {
         serving.abort();
     }

@@ -89,7 +89,7 @@ fn rule_ids(begins: &[String], settings: &Settings) -> Result<Vec<String>> {
     if begins.iter().all(|id| id.len() == WHOLE) {
         return Ok(begins.to_vec());
     }
-    let (rules, _) = rule_files::in_force(&[], settings)?;
+    let rules = rule_files::in_force(&[], settings)?.rules;
     begins
         .iter()
         .map(|begins| if begins.len() == WHOLE { Ok(begins.clone()) } else { rule_id(begins, &rules) })

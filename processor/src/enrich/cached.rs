@@ -14,9 +14,9 @@ use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::answers::Answers;
 use self::question::Question;
-use dial_sinks::circuit::{Circuit, chance};
 use super::meter::{Meter, Reading};
 use super::source::{Fault, Loaded, Source};
+use dial_sinks::circuit::{Circuit, chance};
 
 /// What an entry of the cache takes besides key and value: moka's own records of it. About.
 const OVERHEAD: usize = 200;

@@ -23,7 +23,10 @@ impl Clock {
     }
 
     /// A clock that tells `now`, and chances from 0 to 1.
-    pub fn of(now: impl Fn() -> Millis + Send + Sync + 'static, chance: impl Fn() -> f64 + Send + Sync + 'static) -> Clock {
+    pub fn of(
+        now: impl Fn() -> Millis + Send + Sync + 'static,
+        chance: impl Fn() -> f64 + Send + Sync + 'static,
+    ) -> Clock {
         Clock { now: Arc::new(now), chance: Arc::new(chance) }
     }
 

@@ -174,7 +174,9 @@ pub(crate) async fn tell_findings(
         for mut owed in store.owed(some).await? {
             let Some(version) = told.get(&owed.finding.finding_id).copied() else { continue };
             let known = owed.progress.get(sink);
-            if known.is_some_and(|known| known.version > version || known.delivered.is_some() && known.version == version) {
+            if known
+                .is_some_and(|known| known.version > version || known.delivered.is_some() && known.version == version)
+            {
                 continue;
             }
             let progress = Progress { alert: key.to_owned(), version, delivered: Some(now) };

@@ -122,7 +122,8 @@ impl Shared {
                 }
             }
         }
-        let before = |(at, sink): &(usize, String)| errands[*at].owed.progress.get(sink).map(|known| known.alert.clone());
+        let before =
+            |(at, sink): &(usize, String)| errands[*at].owed.progress.get(sink).map(|known| known.alert.clone());
         let keys: BTreeSet<String> = lacking.iter().filter_map(before).collect();
         let joined = self.ledger.read(&keys.into_iter().collect::<Vec<_>>()).await?;
         let mut new: Vec<(usize, String)> = Vec::new();
@@ -241,7 +242,8 @@ impl Shared {
         }
         let all = joins.into_iter().map(|(key, join)| async move {
             let joined = self.join_one(&join).await;
-            let joined = joined.inspect_err(|error| tracing::warn!(%error, key, "findings could not join their alert yet"));
+            let joined =
+                joined.inspect_err(|error| tracing::warn!(%error, key, "findings could not join their alert yet"));
             joined.ok().map(|joined| (key, joined))
         });
         stream::iter(all).buffer_unordered(JOINS).filter_map(|joined| async { joined }).collect().await

@@ -76,7 +76,8 @@ impl Shared {
     async fn put_off(&self, keys: &[String], now: Millis) -> Result<(), StoreError> {
         for some in keys.chunks(AT_ONCE / 4) {
             for row in self.ports.store.rows(some).await? {
-                let at = now.saturating_add(millis(self.clock.around(PUT_OFF.mul_f64(0.1 + 0.7 * self.clock.chance()))));
+                let at =
+                    now.saturating_add(millis(self.clock.around(PUT_OFF.mul_f64(0.1 + 0.7 * self.clock.chance()))));
                 if row.due.is_some_and(|(queue, due)| queue == Queue::Alerts && due <= now) {
                     self.ports.store.write(&Row { due: Some((Queue::Alerts, at)), ..row }).await?;
                 }

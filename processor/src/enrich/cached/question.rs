@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Inner, Landed};
-use dial_sinks::circuit::chance;
 use crate::enrich::source::{Fault, Loaded, Source};
+use dial_sinks::circuit::chance;
 
 /// One question to the source.
 pub(super) struct Question<S: Source> {

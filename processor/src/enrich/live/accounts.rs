@@ -9,11 +9,11 @@ use tokio::time::{Instant, timeout};
 
 use super::files::LOOK;
 use super::{Live, Purpose, START};
-use dial_sinks::circuit::{Circuit, chance};
 use crate::enrich::organizations::{Kept, KeptAccounts, Organization, Walk};
 use crate::enrich::source::Fault;
 use crate::failure::{Failure, Result};
 use crate::settings::{Organizations, Settings};
+use dial_sinks::circuit::{Circuit, chance};
 
 /// How long a start that cannot do without the accounts waits while AWS answers nothing at all.
 pub(super) const SILENCE: Duration = Duration::from_secs(300);

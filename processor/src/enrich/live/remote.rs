@@ -8,11 +8,11 @@ use tokio::time::{Instant, timeout};
 
 use super::files::LOOK;
 use super::{Live, Purpose, START};
-use dial_sinks::circuit::{Circuit, chance};
 use crate::enrich::fetched::{Fetched, FetchedFile, Note};
 use crate::enrich::parts::Slot;
 use crate::enrich::source::Fault;
 use crate::failure::{Failure, Result};
+use dial_sinks::circuit::{Circuit, chance};
 
 impl Live {
     pub(super) async fn load_fetched(&self, purpose: Purpose) -> Result<()> {
