@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aws_config::SdkConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
 use dial_rules::fault::{Fault, segment};
 use dial_sinks::destinations::eventbridge::EventBridgeSink;
 use dial_sinks::destinations::sns::SnsSink;
@@ -21,7 +21,7 @@ use crate::settings::{self, Settings, SinkKind};
 /// # Errors
 /// Every mistake that the settings' own checks do not see, each with its place.
 pub(crate) async fn open(settings: &Settings) -> Result<BTreeMap<String, Arc<dyn Sink>>> {
-    let maker = Maker { config: aws::config().await };
+    let maker = Maker::over(settings.sinks.values()).await;
     let (mut sinks, mut faults) = (BTreeMap::new(), Vec::new());
     for (name, of) in &settings.sinks {
         match maker.make(of) {
@@ -37,7 +37,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<BTreeMap<String, Arc<dyn
 /// # Errors
 /// As [`open`], of this one.
 pub(crate) async fn open_one(settings: &Settings, name: &str) -> Result<Arc<dyn Sink>> {
-    let maker = Maker { config: aws::config().await };
+    let maker = Maker::over(settings.sinks.get(name)).await;
     let made = settings.sinks.get(name).map(|of| maker.make(of));
     let made = made.unwrap_or_else(|| Err(Fault::new("", "is missing")));
     made.map_err(|fault| Failure::Usage(settings.tell(vec![fault.within(&format!("sinks.{}", segment(name)))])))
@@ -49,6 +49,15 @@ struct Maker {
 }
 
 impl Maker {
+    /// AWS is looked for only where one of these sinks needs it: on a laptop that takes seconds.
+    async fn over(sinks: impl IntoIterator<Item = &settings::Sink>) -> Maker {
+        let config = match sinks.into_iter().any(settings::Sink::needs_aws) {
+            true => aws::config().await,
+            false => SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build(),
+        };
+        Maker { config }
+    }
+
     fn make(&self, of: &settings::Sink) -> std::result::Result<Arc<dyn Sink>, Fault> {
         let Some(kind) = of.kind else { return Err(Fault::new("kind", "is missing")) };
         Ok(match kind {
