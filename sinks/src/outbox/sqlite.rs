@@ -112,10 +112,10 @@ fn due(connection: &Connection, queue: Queue, now: Millis, limit: usize) -> Resu
     }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(DUE)?;
-    let rows = statement.query_map(
-        named_params! { ":queue": queue.as_str(), ":now": now, ":limit": limit },
-        |row| Ok(Due { at: row.get(0)?, key: row.get(1)? }),
-    )?;
+    let rows = statement
+        .query_map(named_params! { ":queue": queue.as_str(), ":now": now, ":limit": limit }, |row| {
+            Ok(Due { at: row.get(0)?, key: row.get(1)? })
+        })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

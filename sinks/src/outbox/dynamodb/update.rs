@@ -44,9 +44,9 @@ pub(super) fn row(store: &DynamoFindingStore, row: &Row) -> UpdateItemFluentBuil
     changes.extend(waiting(row.due, &row.key));
     let call = update(store, &row.key, changes);
     match row.revision {
-        0 => call
-            .condition_expression("attribute_not_exists(#key)")
-            .expression_attribute_names("#key", keys::FINDING_ID),
+        0 => {
+            call.condition_expression("attribute_not_exists(#key)").expression_attribute_names("#key", keys::FINDING_ID)
+        }
         revision => call
             .condition_expression("#revision = :revision")
             .expression_attribute_names("#revision", keys::REVISION)
