@@ -65,7 +65,7 @@ pub(crate) fn settling_never_hides_what_is_recorded(subject: &Subject) {
             settlers.iter().cloned().map(|store| tokio::spawn(settle_often(store, recorded.clone()))).collect();
         let recording = recorders.iter().cloned().enumerate().map(|(worker, store)| {
             tokio::spawn(async move {
-                for round in 0..ROUNDS * 2 {
+                for round in 0..ROUNDS {
                     let event = format!("event-{worker}-{round}");
                     let later = i64::try_from(worker * 100 + round).unwrap();
                     let update = finding(&format!("{:032x}", (worker + round) % FINDINGS), NOON + later, &event);

@@ -199,8 +199,8 @@ pub(crate) fn progress_has_a_limit(subject: &Subject) {
     subject.runtime.block_on(async {
         let mut large = finding("0f", NOON, "1");
         let evidence = large.evidence.first().unwrap().clone();
-        while serde_json::to_string(&large).unwrap().len() < 349 * 1024 {
-            for i in 0..4 {
+        while serde_json::to_string(&large).unwrap().len() < 344 * 1024 {
+            for i in 0..20 {
                 let rule_id = format!("rule-{}-{i}", large.evidence.len());
                 large.evidence.insert(dial_rules::finding::Evidence { rule_id, ..evidence.clone() });
             }
