@@ -174,3 +174,8 @@ async fn what_cannot_be_read_holds_up_nothing_else() {
     assert_eq!(rows.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["#1"]);
     assert!(store.record(vec![finding("1e", NOON, "2")]).await.is_ok(), "a damaged progress stops no recording");
 }
+
+#[test]
+fn who_read_too_early_changes_nothing() {
+    suite::who_read_too_early_changes_nothing(&subject());
+}

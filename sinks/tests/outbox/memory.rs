@@ -58,3 +58,8 @@ fn each_revision_has_one_writer() {
 fn settling_never_hides_what_is_recorded() {
     racing::settling_never_hides_what_is_recorded(&subject());
 }
+
+#[test]
+fn who_read_too_early_changes_nothing() {
+    suite::who_read_too_early_changes_nothing(&subject());
+}

@@ -225,3 +225,42 @@ pub(crate) fn progress_has_a_limit(subject: &Subject) {
         assert_eq!((owed.revision, owed.progress), (1, progress(PROGRESS_LIMIT)));
     });
 }
+
+/// At its first writing and later: what was recorded, settled or written meanwhile is never overwritten by what was read
+/// before.
+pub(crate) fn who_read_too_early_changes_nothing(subject: &Subject) {
+    let store = subject.one();
+    subject.runtime.block_on(async {
+        let settled = |version, revision| Settled {
+            finding_id: "0f".to_owned(),
+            version,
+            revision,
+            progress: BTreeMap::new(),
+            due: None,
+        };
+        store.record_owing(vec![finding("0f", NOON, "1")], Some(START)).await.unwrap();
+        for (version, revision) in [(1, 0), (2, 1), (3, 2)] {
+            let event = format!("more {version}");
+            store.record_owing(vec![finding("0f", NOON, &event)], Some(START)).await.unwrap();
+            let stale = [(version, revision), (version + 2, revision), (version + 1, revision + 1)];
+            for (version, revision) in stale {
+                assert_eq!(store.settle(vec![settled(version, revision)]).await.unwrap(), [false]);
+            }
+            let owed = store.owed(&["0f".to_owned()]).await.unwrap().remove(0);
+            assert_eq!((owed.version, owed.revision, owed.due), (version + 1, revision, Some(START)));
+            assert_eq!(store.settle(vec![settled(version + 1, revision)]).await.unwrap(), [true]);
+            assert_eq!(store.settle(vec![settled(version + 1, revision)]).await.unwrap(), [false]);
+            assert_eq!(store.owed(&["0f".to_owned()]).await.unwrap().remove(0).due, None);
+        }
+        for revision in 0..3 {
+            assert!(store.write(&Row { revision, ..row("#0", &revision.to_string()) }).await.unwrap());
+            for stale in (0..9).filter(|stale| *stale != revision + 1) {
+                assert!(!store.write(&Row { revision: stale, ..row("#0", "stale") }).await.unwrap());
+                assert!(!store.delete("#0", stale).await.unwrap());
+            }
+            let kept = store.rows(&["#0".to_owned()]).await.unwrap().remove(0);
+            assert_eq!((kept.revision, kept.body), (revision + 1, revision.to_string()));
+        }
+        assert!(store.delete("#0", 3).await.unwrap() && store.write(&row("#0", "anew")).await.unwrap());
+    });
+}
