@@ -46,6 +46,14 @@ async fn calls_fail_before_halfway_and_after() {
     assert_eq!((settled, new.is_some(), gone.is_some()), (64, true, false));
     let (settled, ..) = fated(FailureRates { halfway: 1.0, ..NEVER }).await;
     assert!((10..54).contains(&settled), "{settled}");
+
+    let (store, failing) = failing(FailureRates { halfway: 1.0, ..NEVER });
+    let keys: Vec<String> = (0..64).map(|key| format!("#{key}")).collect();
+    for key in &keys {
+        assert!(failing.write(&row(key, "{}")).await.is_err());
+    }
+    let written = store.rows(&keys).await.unwrap().len();
+    assert!((10..54).contains(&written), "halfway is by chance: {written}");
 }
 
 #[tokio::test]
