@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use thiserror::Error as ThisError;
@@ -151,6 +151,11 @@ pub async fn body(mut response: Response, largest: usize) -> Result<Vec<u8>, Bro
         body.extend_from_slice(&piece);
     }
     Ok(body)
+}
+
+/// A request with a body of JSON.
+pub(crate) fn with_json(request: RequestBuilder, body: &serde_json::Value) -> RequestBuilder {
+    request.header(CONTENT_TYPE, "application/json; charset=utf-8").body(body.to_string())
 }
 
 /// A sink's answer.

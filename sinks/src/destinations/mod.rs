@@ -1,2 +1,9 @@
 //! The destinations of alerts, one file each. In each a pure function makes the payload of a
 //! [`Message`](crate::message::Message), and a thin shell sends it.
+
+mod address;
+pub mod slack;
+pub mod thehive;
+pub mod webhook;
+
+pub use self::address::Address;

@@ -1,0 +1,166 @@
+//! The payload: Block Kit (<https://docs.slack.dev/reference/block-kit>). Pure.
+//!
+//! Every text of an event is escaped, and every text object is `verbatim`, so that Slack makes no links or mentions of it.
+
+use dial_rules::severity::Severity;
+use reqwest::Url;
+use serde_json::{Value, json};
+
+use crate::message::Message;
+use crate::telling::{Fact, Telling};
+use crate::text::{Medium, inert, paragraphs, units};
+
+/// Longest text of a header.
+const MOST_HEADER: usize = 150;
+/// Longest text of a section.
+const MOST_TEXT: usize = 3_000;
+/// Longest text of a field; Slack takes 2,000, nobody reads as many.
+const MOST_FIELD: usize = 500;
+/// Most fields of a section.
+const MOST_FIELDS: usize = 10;
+/// Longest advice.
+const MOST_ADVICE: usize = 900;
+/// Longest line of a list.
+const MOST_LINE: usize = 250;
+/// What is between links.
+const BETWEEN: &str = "  ·  ";
+/// Most references that are linked.
+const MOST_LINKS: usize = 4;
+
+/// The message as Slack takes it: `text` for notifications, and `blocks`.
+pub fn payload(message: &Message) -> Value {
+    let telling = Telling::of(message);
+    let mark = mark(message.severity);
+    let mut blocks = vec![header(&format!("{mark} {}", telling.headline))];
+    blocks.extend(fields(&telling.facts));
+    blocks.extend(list("What happened (UTC)", &telling.timeline));
+    blocks.extend(list("Also", &telling.others));
+    blocks.extend(advice("Why it matters", &message.advice.why));
+    blocks.extend(advice("What to do first", message.advice.first_step.as_deref().unwrap_or_default()));
+    blocks.extend(count(&telling, message));
+    blocks.extend(Some(links(message)).filter(|links| !links.is_empty()).map(|links| context(&links)));
+    json!({
+        "text": format!("{mark} {}", inert(&telling.headline, Medium::Slack, MOST_LINE)),
+        "blocks": blocks,
+        // In `text` nothing becomes a link or a mention that is not written as one.
+        "parse": "none",
+        "link_names": false,
+        "unfurl_links": false,
+        "unfurl_media": false,
+    })
+}
+
+fn mark(severity: Severity) -> char {
+    match severity {
+        Severity::Critical => '🔴',
+        Severity::High => '🟠',
+        Severity::Medium => '🟡',
+        Severity::Low => '🔵',
+        Severity::Informational => '⚪',
+    }
+}
+
+fn header(text: &str) -> Value {
+    // Plain text is not parsed; the brackets go all the same, since Slack writes its mentions with them.
+    let text = inert(&text.replace('<', "‹").replace('>', "›"), Medium::Plain, MOST_HEADER);
+    json!({"type": "header", "text": {"type": "plain_text", "text": text, "emoji": false}})
+}
+
+fn section(text: &str) -> Value {
+    json!({"type": "section", "text": mrkdwn(text)})
+}
+
+fn context(text: &str) -> Value {
+    json!({"type": "context", "elements": [mrkdwn(text)]})
+}
+
+fn mrkdwn(text: &str) -> Value {
+    json!({"type": "mrkdwn", "text": text, "verbatim": true})
+}
+
+fn fields(facts: &[Fact]) -> Option<Value> {
+    let of_one = |fact: &Fact| {
+        let medium = if fact.is_code { Medium::SlackCode } else { Medium::Slack };
+        mrkdwn(&format!("*{}*\n{}", fact.name, inert(&fact.text, medium, MOST_FIELD)))
+    };
+    let fields: Vec<Value> = facts.iter().take(MOST_FIELDS).map(of_one).collect();
+    (!fields.is_empty()).then(|| json!({"type": "section", "fields": fields}))
+}
+
+/// A list in one section: as many lines as fit, and how many there are beside.
+fn list(title: &str, lines: &[String]) -> Option<Value> {
+    let mut text = format!("*{title}*");
+    for (at, line) in lines.iter().enumerate() {
+        let line = format!("\n• {}", inert(line, Medium::Slack, MOST_LINE));
+        let more = format!("\n… and {} more", lines.len() - at);
+        if units(&text) + units(&line) + units(&more) > MOST_TEXT {
+            text.push_str(&more);
+            break;
+        }
+        text.push_str(&line);
+    }
+    (!lines.is_empty()).then(|| section(&text))
+}
+
+fn advice(title: &str, text: &str) -> Option<Value> {
+    let text = paragraphs(text, Medium::Slack, MOST_ADVICE);
+    (!text.is_empty()).then(|| section(&format!("*{title}*\n{text}")))
+}
+
+/// How many findings there are, and the command that lists them.
+fn count(telling: &Telling, message: &Message) -> Option<Value> {
+    let count = telling.count.as_ref()?;
+    let list = message
+        .links
+        .list
+        .as_ref()
+        .map(|list| format!("\nAll of them: {}", inert(list, Medium::SlackCode, MOST_FIELD)));
+    Some(section(&format!("*{}*{}", inert(count, Medium::Slack, MOST_LINE), list.unwrap_or_default())))
+}
+
+fn links(message: &Message) -> String {
+    let console = message.links.console.as_deref().and_then(|url| link(url, "Event in CloudTrail"));
+    let references = message.advice.references.iter().take(MOST_LINKS).filter_map(|url| {
+        let host = Url::parse(url).ok()?.host_str()?.to_owned();
+        link(url, &inert(&host, Medium::Slack, 60))
+    });
+    let show = inert(&message.links.show, Medium::SlackCode, MOST_FIELD);
+    let mut text = show;
+    for link in console.into_iter().chain(references) {
+        let between = if text.is_empty() { "" } else { BETWEEN };
+        if units(&text) + units(between) + units(&link) <= MOST_TEXT {
+            text.push_str(between);
+            text.push_str(&link);
+        }
+    }
+    text
+}
+
+/// A link of ours. An address that could end it, or is not https, is none.
+fn link(url: &str, label: &str) -> Option<String> {
+    const LONGEST: usize = 400;
+    let url = Url::parse(url).ok().filter(|url| url.scheme() == "https" && url.username().is_empty())?;
+    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '|' | '"' | '`' | '\\');
+    let written = url.as_str();
+    let is_fine = written.len() <= LONGEST && written.chars().all(is_plain);
+    is_fine.then(|| format!("<{}|{label}>", written.replace('&', "&amp;")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_address_that_stays_within_its_link_is_one() {
+        for (url, link_text) in [
+            ("https://example.com/a?b=1&c=2", Some("<https://example.com/a?b=1&amp;c=2|x>")),
+            ("https://example.com/|<!channel>", None),
+            ("http://example.com/", None),
+            ("javascript:alert(1)", None),
+            ("https://aws.amazon.com@evil.example/", None),
+            ("", None),
+        ] {
+            assert_eq!(link(url, "x").as_deref(), link_text, "{url}");
+        }
+    }
+}
