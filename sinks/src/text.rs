@@ -8,9 +8,11 @@
 //! is different in each [`Medium`]. Lengths are counted in UTF-16 units, which is the most that any destination counts for a
 //! character, and of what comes out, escapes included.
 
+mod address;
 mod hidden;
 mod medium;
 
+pub use self::address::https_address;
 pub use self::hidden::is_hidden;
 pub use self::medium::Medium;
 

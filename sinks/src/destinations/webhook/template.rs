@@ -124,7 +124,9 @@ fn environment(is_json: bool) -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(50);
-    environment.add_filter("within", |text: String| {
+    environment.add_filter("within", |value: &Value| {
+        // What is not there is nothing, not the word for it.
+        let text = if value.is_undefined() || value.is_none() { String::new() } else { value.to_string() };
         let quoted = serde_json::to_string(&text).unwrap_or_default();
         let within = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
         Value::from_safe_string(within.to_owned())
@@ -195,12 +197,13 @@ mod tests {
     fn a_body_is_what_the_template_says() {
         let body = rendered(
             r#"{"text": {{ title }}, "line": "[{{ severity | upper | within }}] {{ headline | within }}", "who": {{ facts.Who }},
-               "ids": {{ finding_ids }}, "none": {{ finding.context.account.nothing }},
+               "ids": {{ finding_ids }}, "none": {{ finding.context.account.nothing }}, "nobody": "{{ facts.Nobody | within }}",
                "steps": [{% for moment in moments %}{{ moment.what }}{% if not loop.last %},{% endif %}{% endfor %}]}"#,
         );
         assert_eq!(body["text"], "Administrator rights granted to a user");
         assert_eq!(body["line"], "[HIGH] SAMPLE · HIGH · Administrator rights granted to a user");
         assert_eq!((&body["who"], &body["steps"][0]), (&"role Admin as alice".into(), &"iam AttachUserPolicy".into()));
+        assert_eq!((&body["none"], &body["nobody"]), (&Json::Null, &"".into()));
         assert_eq!(body["ids"].as_array().map(Vec::len), Some(1));
     }
 
