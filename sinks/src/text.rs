@@ -74,6 +74,9 @@ impl Cut {
             let piece = self.medium.piece(chars, at);
             let Some(left) = self.left.checked_sub(units(&piece)) else {
                 self.out.truncate(self.fits.unwrap_or_default());
+                while self.out.ends_with(|c| self.medium.needs_next(c)) {
+                    self.out.pop();
+                }
                 self.is_cut = true;
                 return;
             };

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 pub use self::payload::{TheHiveLabels, alert, update};
 
-use self::answer::{Told, told};
+use self::answer::{Found, Told, told};
 use self::place::{Kind, Place};
 use crate::http::{Answer, client, with_json};
 use crate::message::Message;
@@ -106,14 +106,12 @@ impl TheHive {
     async fn create(&self, message: &Message, reference: &str, severity: u8) -> Result<(Place, bool), SendError> {
         let reference = payload::reference(reference);
         let body = alert(message, &reference, &self.options.labels, self.options.version);
-        let (id, case, was_there) = match self.call(Method::POST, &self.path("alert"), Some(&body)).await? {
-            Told::Done(made) => (answer::id(&made)?, None, false),
-            Told::There(why) => {
-                let (id, case) = self.find(&reference).await?.ok_or(why)?;
-                (id, case, true)
-            }
+        let (found, was_there) = match self.call(Method::POST, &self.path("alert"), Some(&body)).await? {
+            Told::Done(made) => (Found { id: answer::id(&made)?, case: None, severity }, false),
+            Told::There(why) => (self.find(&reference).await?.ok_or(why)?, true),
             Told::Gone => return Err(SendError::Refused("HTTP 404: is the address that of TheHive?".to_owned())),
         };
+        let Found { id, case, severity } = found;
         let place = match (self.options.as_case, case) {
             (false, _) => Place { kind: Kind::Alert, id, severity },
             (true, Some(case)) => Place { kind: Kind::Case, id: case, severity },
@@ -123,7 +121,7 @@ impl TheHive {
     }
 
     /// The alert with this reference, and the case that was made of it.
-    async fn find(&self, reference: &str) -> Result<Option<(String, Option<String>)>, SendError> {
+    async fn find(&self, reference: &str) -> Result<Option<Found>, SendError> {
         let (path, body) = match self.options.version {
             TheHiveVersion::Five => ("api/v1/query?name=dial-alert", payload::find_five(reference)),
             TheHiveVersion::Four => ("api/alert/_search?range=0-1", payload::find_four(reference)),

@@ -49,6 +49,11 @@ impl Medium {
         }
     }
 
+    /// Whether this was written as it is for what came next, and may not be the last.
+    pub(super) fn needs_next(self, c: char) -> bool {
+        self == Medium::Slack && matches!(c, '*' | '_' | '~')
+    }
+
     /// What is written for one character among its neighbours.
     pub(super) fn piece(self, chars: &[char], at: usize) -> Cow<'static, str> {
         let c = chars[at];
@@ -128,12 +133,19 @@ fn is_within_word(chars: &[char], at: usize) -> bool {
     is_word(at.checked_sub(1).and_then(|before| chars.get(before))) && is_word(chars.get(at + 1))
 }
 
+/// Whether a colon stands after the hours of a time: `09:51:00`.
+fn is_time(chars: &[char], at: usize) -> bool {
+    let digits =
+        |range: std::ops::Range<usize>| chars.get(range).is_some_and(|part| part.iter().all(char::is_ascii_digit));
+    at >= 2 && digits(at - 2..at) && digits(at + 1..at + 3) && chars.get(at + 3) == Some(&':') && digits(at + 4..at + 6)
+}
+
 /// Whether a colon begins the name of an emoji: `:skull:`.
 fn opens_emoji(chars: &[char], at: usize) -> bool {
     let is_name = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '\'');
     // Names of emoji have at most 100 characters.
     let name = chars[at + 1..].iter().take(101).take_while(|c| is_name(c)).count();
-    name > 0 && chars.get(at + 1 + name) == Some(&':')
+    name > 0 && chars.get(at + 1 + name) == Some(&':') && !is_time(chars, at)
 }
 
 /// CommonMark, § 2.4: a backslash before any ASCII punctuation makes it literal. What could be HTML is an entity, for

@@ -32,9 +32,9 @@ pub(super) enum Said {
 
 impl Reply {
     pub(super) fn of(answer: &Answer, now: DateTime<Utc>) -> Result<Reply, SendError> {
-        match answer.refusal(word(&answer.body).as_deref(), now) {
+        match answer.refusal(word(answer.said()).as_deref(), now) {
             Some(refusal) => Err(refusal),
-            None => serde_json::from_slice(&answer.body)
+            None => serde_json::from_slice(answer.whole()?)
                 .map_err(|_| SendError::Nonsense("no JSON of the Web API".to_owned())),
         }
     }
@@ -87,7 +87,7 @@ impl Reply {
 
 /// What a webhook says: `ok`, or a word for what is wrong with it or the payload.
 pub(super) fn of_hook(answer: &Answer, now: DateTime<Utc>) -> Result<(), SendError> {
-    let said = word(&answer.body);
+    let said = word(answer.said());
     match answer.refusal(said.as_deref(), now) {
         // The word tells more than the status, which was not always the same.
         Some(SendError::Rejected(why)) if said.as_deref().is_some_and(is_about_the_hook) => {
@@ -95,7 +95,10 @@ pub(super) fn of_hook(answer: &Answer, now: DateTime<Utc>) -> Result<(), SendErr
         }
         Some(refusal) => Err(refusal),
         None if said.as_deref() == Some("ok") => Ok(()),
-        None => Err(SendError::Nonsense("it is not `ok`, which a webhook of Slack says".to_owned())),
+        None => Err(answer
+            .whole()
+            .err()
+            .unwrap_or_else(|| SendError::Nonsense("it is not `ok`, which a webhook of Slack says".to_owned()))),
     }
 }
 
@@ -133,7 +136,7 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Answer {
         let headers: HeaderMap = [(RETRY_AFTER, "7".parse().unwrap())].into_iter().collect();
-        Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: body.as_bytes().to_vec() }
+        Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: Ok(body.as_bytes().to_vec()) }
     }
 
     fn said(body: &str) -> Result<Said, SendError> {

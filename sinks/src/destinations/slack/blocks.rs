@@ -12,10 +12,13 @@ use crate::text::{Medium, https_address, inert, paragraphs, units};
 
 /// Longest text of a header.
 const MOST_HEADER: usize = 150;
-/// Longest text of a section.
-const MOST_TEXT: usize = 3_000;
+/// Longest list. A section takes 3,000; all blocks together must stay below a limit that Slack does not publish
+/// (`msg_blocks_too_long`).
+const MOST_LIST: usize = 2_500;
+/// Longest line of links.
+const MOST_LINKED: usize = 1_500;
 /// Longest text of a field; Slack takes 2,000, nobody reads as many.
-const MOST_FIELD: usize = 500;
+const MOST_FIELD: usize = 300;
 /// Most fields of a section.
 const MOST_FIELDS: usize = 10;
 /// Longest advice.
@@ -93,7 +96,7 @@ fn list(title: &str, lines: &[String]) -> Option<Value> {
     for (at, line) in lines.iter().enumerate() {
         let line = format!("\n• {}", inert(line, Medium::Slack, MOST_LINE));
         let more = format!("\n… and {} more", lines.len() - at);
-        if units(&text) + units(&line) + units(&more) > MOST_TEXT {
+        if units(&text) + units(&line) + units(&more) > MOST_LIST {
             text.push_str(&more);
             break;
         }
@@ -128,7 +131,7 @@ fn links(message: &Message) -> String {
     let mut text = show;
     for link in console.into_iter().chain(references) {
         let between = if text.is_empty() { "" } else { BETWEEN };
-        if units(&text) + units(between) + units(&link) <= MOST_TEXT {
+        if units(&text) + units(between) + units(&link) <= MOST_LINKED {
             text.push_str(between);
             text.push_str(&link);
         }

@@ -21,12 +21,12 @@ pub(super) enum Told {
 
 /// What an answer means. Errors are `{"type": "CreateError", "message": "Alert already exists"}`.
 pub(super) fn told(answer: &Answer, key: &str, now: DateTime<Utc>) -> Result<Told, SendError> {
-    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let body: Option<Value> = serde_json::from_slice(answer.said()).ok();
     let said = body.as_ref().and_then(|body| said(body, key));
     let Some(refusal) = answer.refusal(said.as_deref(), now) else {
         return match body {
             Some(body) => Ok(Told::Done(body)),
-            None if answer.body.is_empty() => Ok(Told::Done(Value::Null)),
+            None if answer.whole()?.is_empty() => Ok(Told::Done(Value::Null)),
             None => Err(SendError::Nonsense("no JSON".to_owned())),
         };
     };
@@ -62,14 +62,25 @@ pub(super) fn id(made: &Value) -> Result<String, SendError> {
     id.map(str::to_owned).ok_or_else(|| SendError::Nonsense("it has no id".to_owned()))
 }
 
-/// The ids of the first alert that was found, and of the case that was made of it.
-pub(super) fn first(found: &Value) -> Result<Option<(String, Option<String>)>, SendError> {
+/// An alert that was there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) id: String,
+    /// The case that was made of it.
+    pub(super) case: Option<String>,
+    /// How severe it is.
+    pub(super) severity: u8,
+}
+
+/// The first alert that was found.
+pub(super) fn first(found: &Value) -> Result<Option<Found>, SendError> {
     let Some(list) = found.as_array() else {
         return Err(SendError::Nonsense("no list".to_owned()));
     };
     let Some(alert) = list.first() else { return Ok(None) };
     let case = [&alert["caseId"], &alert["case"]].into_iter().find_map(Value::as_str).filter(|id| is_id(id));
-    Ok(Some((id(alert)?, case.map(str::to_owned))))
+    let severity = alert["severity"].as_u64().and_then(|severity| u8::try_from(severity).ok()).unwrap_or_default();
+    Ok(Some(Found { id: id(alert)?, case: case.map(str::to_owned), severity }))
 }
 
 #[cfg(test)]
@@ -82,7 +93,7 @@ mod tests {
 
     fn of(status: u16, body: &str) -> Result<Told, SendError> {
         let status = StatusCode::from_u16(status).unwrap();
-        let answer = Answer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() };
+        let answer = Answer { status, headers: HeaderMap::new(), body: Ok(body.as_bytes().to_vec()) };
         told(&answer, "hush", Utc::now())
     }
 
@@ -107,7 +118,8 @@ mod tests {
         assert_eq!(id(&json!({"id": "a1"})), Ok("a1".to_owned()));
         assert!(id(&json!({"_id": "../x"})).is_err() && id(&json!([])).is_err());
         assert_eq!(first(&json!([])), Ok(None));
-        assert_eq!(first(&json!([{"_id": "~1", "caseId": "~2"}])), Ok(Some(("~1".to_owned(), Some("~2".to_owned())))));
+        let found = Found { id: "~1".to_owned(), case: Some("~2".to_owned()), severity: 3 };
+        assert_eq!(first(&json!([{"_id": "~1", "caseId": "~2", "severity": 3}])), Ok(Some(found)));
         assert!(first(&json!({})).is_err());
     }
 }

@@ -29,6 +29,8 @@ const MOST_OBSERVABLE: usize = 512;
 const MOST_REFERENCE: usize = 128;
 /// Longest line of the description.
 const MOST_LINE: usize = 1_000;
+/// Most lines of a list.
+const MOST_LINES: usize = 100;
 /// Longest advice.
 const MOST_ADVICE: usize = 4_000;
 
@@ -131,7 +133,10 @@ fn description(message: &Message) -> String {
     parts.push(facts.collect::<Vec<_>>().join("\n"));
     parts.extend(telling.count.as_deref().map(|count| format!("**{}**", shown(count))));
     for (title, lines) in [("What happened (UTC)", &telling.timeline), ("Also", &telling.others)] {
-        let lines: Vec<String> = lines.iter().map(|line| format!("- {}", shown(line))).collect();
+        let beyond = lines.len().saturating_sub(MOST_LINES);
+        let more = (beyond > 0).then(|| format!("- … and {beyond} more"));
+        let lines = lines.iter().take(MOST_LINES).map(|line| format!("- {}", shown(line)));
+        let lines: Vec<String> = lines.chain(more).collect();
         parts.extend((!lines.is_empty()).then(|| format!("### {title}\n\n{}", lines.join("\n"))));
     }
     let first_step = message.advice.first_step.as_deref().unwrap_or_default();
