@@ -64,7 +64,7 @@ impl Medium {
                 '`' => "‵".into(),
                 c => entity(c).unwrap_or_else(|| own(c)),
             },
-            Medium::Markdown => linking(chars, at).unwrap_or_else(|| markdown(c)),
+            Medium::Markdown => linking(chars, at).unwrap_or_else(|| markdown(chars, at)),
             Medium::MarkdownCode if c == '`' => "‵".into(),
             Medium::MarkdownCode => own(c),
             Medium::Html => match c {
@@ -149,14 +149,15 @@ fn opens_emoji(chars: &[char], at: usize) -> bool {
 }
 
 /// CommonMark, § 2.4: a backslash before any ASCII punctuation makes it literal. What could be HTML is an entity, for
-/// renderers that pass HTML on.
-fn markdown(c: char) -> Cow<'static, str> {
+/// renderers that pass HTML on. What steers only at the start of a line is escaped there.
+fn markdown(chars: &[char], at: usize) -> Cow<'static, str> {
+    let c = chars[at];
+    let escaped = || Cow::from(format!("\\{c}"));
     match c {
-        ',' | ';' | '/' | '%' | '?' => own(c),
-        c => match entity(c) {
-            Some(entity) => entity,
-            None if c.is_ascii_punctuation() => format!("\\{c}").into(),
-            None => own(c),
-        },
+        '-' | '+' | '=' | ':' if at == 0 => escaped(),
+        '.' | ')' if at > 0 && chars[..at].iter().all(char::is_ascii_digit) => escaped(),
+        ':' if opens_emoji(chars, at) => escaped(),
+        '\\' | '`' | '*' | '_' | '~' | '#' | '!' | '[' | ']' | '{' | '}' | '|' | '$' | '^' => escaped(),
+        c => entity(c).unwrap_or_else(|| own(c)),
     }
 }

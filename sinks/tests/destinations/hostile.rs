@@ -117,7 +117,7 @@ pub(crate) mod render {
     use dial_sinks::text::is_hidden;
 
     /// Our own bold words in prose.
-    const LABELS: [&str; 14] = [
+    const LABELS: [&str; 13] = [
         "Who",
         "Did what",
         "To what",
@@ -127,7 +127,6 @@ pub(crate) mod render {
         "When (UTC)",
         "Caller",
         "ATT&amp;CK",
-        "ATT&CK",
         "What happened (UTC)",
         "Also",
         "Why it matters",
@@ -192,10 +191,9 @@ pub(crate) mod render {
                 ':' => {
                     let name: String =
                         chars[at + 1..].iter().take_while(|c| c.is_alphanumeric() || **c == '_').collect();
-                    let is_number = name.len() == 2 && name.chars().all(|c| c.is_ascii_digit());
-                    !(is_time && is_number)
-                        && !name.is_empty()
-                        && chars.get(at + 1 + name.chars().count()) == Some(&':')
+                    // `09:51:00` is a time.
+                    let is_time = is_word(before) && name.len() == 2 && name.bytes().all(|b| b.is_ascii_digit());
+                    !is_time && !name.is_empty() && chars.get(at + 1 + name.chars().count()) == Some(&':')
                 }
                 _ => false,
             };
@@ -244,6 +242,9 @@ pub(crate) mod render {
 
     fn markdown_line(line: &str) -> Result<(), String> {
         let mut rest = line.strip_prefix("- ").or_else(|| line.strip_prefix("### ")).unwrap_or(line);
+        if rest.starts_with(['-', '+', '=', '\t', ' ']) {
+            return Err(format!("a line that begins with more than text: {line:?}"));
+        }
         let mut literal = String::new();
         while let Some(c) = rest.chars().next() {
             let skipped = ours(rest);
@@ -252,7 +253,7 @@ pub(crate) mod render {
                 rest = &rest[skipped..];
                 continue;
             }
-            if "!\"#$&'()*+<=>@[]^_`{|}~\\".contains(c) {
+            if "!#$&*<>@[]^_`{|}~\\".contains(c) {
                 return Err(format!("{c} in {line:?}"));
             }
             literal.push(c);
@@ -277,8 +278,7 @@ pub(crate) mod render {
             return rest.find('>').map_or(0, |end| end + 1);
         }
         let fixed = ["**", "&lt;", "&gt;", "&amp;", "[.]", "[:]"];
-        let label = ["**ATT&CK:**", "**When (UTC):**", "What happened (UTC)"];
-        label.iter().chain(&fixed).find(|mark| rest.starts_with(**mark)).map_or(0, |mark| mark.len())
+        fixed.iter().find(|mark| rest.starts_with(**mark)).map_or(0, |mark| mark.len())
     }
 
     /// The checks themselves find what they are for.

@@ -50,7 +50,7 @@ fn hostile_and_long_messages_are_within_them() {
         hostile::messages(&text).iter().for_each(check);
     }
     for text in ["&", "<", "*", "\u{1F600}", "_ ", "evil.example ", "é", "字"] {
-        hostile::messages(&text.repeat(4_000)).iter().for_each(check);
+        hostile::messages(&text.repeat(1_000)).iter().for_each(check);
     }
 }
 

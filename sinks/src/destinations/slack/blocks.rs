@@ -84,7 +84,7 @@ fn mrkdwn(text: &str) -> Value {
 fn fields(facts: &[Fact]) -> Option<Value> {
     let of_one = |fact: &Fact| {
         let medium = if fact.is_code { Medium::SlackCode } else { Medium::Slack };
-        mrkdwn(&format!("*{}*\n{}", fact.name, inert(&fact.text, medium, MOST_FIELD)))
+        mrkdwn(&format!("*{}*\n{}", inert(fact.name, Medium::Slack, MOST_LINE), inert(&fact.text, medium, MOST_FIELD)))
     };
     let fields: Vec<Value> = facts.iter().take(MOST_FIELDS).map(of_one).collect();
     (!fields.is_empty()).then(|| json!({"type": "section", "fields": fields}))

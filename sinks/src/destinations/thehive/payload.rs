@@ -128,7 +128,7 @@ fn description(message: &Message) -> String {
     let mut parts: Vec<String> = Vec::new();
     let facts = telling.facts.iter().map(|fact| {
         let medium = if fact.is_code { Medium::MarkdownCode } else { Medium::Markdown };
-        format!("- **{}:** {}", fact.name, inert(&fact.text, medium, MOST_LINE))
+        format!("- **{}:** {}", shown(fact.name), inert(&fact.text, medium, MOST_LINE))
     });
     parts.push(facts.collect::<Vec<_>>().join("\n"));
     parts.extend(telling.count.as_deref().map(|count| format!("**{}**", shown(count))));
