@@ -80,4 +80,6 @@ fn what_does_not_fit_is_counted() {
     let shown = text.matches("• 2026").count();
     assert_eq!(more.map(|more| more + shown), Some(1_000));
     assert!(shown > 10, "{shown} lines");
+    let storm = payload(&sample(SampleKind::Storm)).to_string();
+    assert!(storm.contains("… and 994 more") && storm.matches("• MEDIUM").count() == 5);
 }

@@ -27,6 +27,8 @@ const MOST_ADVICE: usize = 900;
 const MOST_LINE: usize = 250;
 /// What is between links.
 const BETWEEN: &str = "  ·  ";
+/// Most other findings that are told.
+const MOST_OTHERS: usize = 5;
 /// Most references that are linked.
 const MOST_LINKS: usize = 4;
 
@@ -35,12 +37,13 @@ pub fn payload(message: &Message) -> Value {
     let telling = Telling::of(message);
     let mark = mark(message.severity);
     let mut blocks = vec![header(&format!("{mark} {}", telling.headline))];
+    blocks.extend(count(&telling, message));
     blocks.extend(fields(&telling.facts));
-    blocks.extend(list("What happened (UTC)", &telling.timeline));
-    blocks.extend(list("Also", &telling.others));
+    blocks.extend(list("What happened (UTC)", &telling.timeline, telling.timeline.len()));
+    let others = &telling.others[..telling.others.len().min(MOST_OTHERS)];
+    blocks.extend(list("Also", others, message.finding_ids.len().saturating_sub(1).max(telling.others.len())));
     blocks.extend(advice("Why it matters", &message.advice.why));
     blocks.extend(advice("What to do first", message.advice.first_step.as_deref().unwrap_or_default()));
-    blocks.extend(count(&telling, message));
     blocks.extend(Some(links(message)).filter(|links| !links.is_empty()).map(|links| context(&links)));
     json!({
         "text": format!("{mark} {}", inert(&telling.headline, Medium::Slack, MOST_LINE)),
@@ -90,19 +93,23 @@ fn fields(facts: &[Fact]) -> Option<Value> {
     (!fields.is_empty()).then(|| json!({"type": "section", "fields": fields}))
 }
 
-/// A list in one section: as many lines as fit, and how many there are beside.
-fn list(title: &str, lines: &[String]) -> Option<Value> {
+/// A list in one section: as many lines as fit, and how many of all there are beside.
+fn list(title: &str, lines: &[String], all: usize) -> Option<Value> {
+    let more = |shown: usize| match all.saturating_sub(shown) {
+        0 => String::new(),
+        beyond => format!("\n… and {beyond} more"),
+    };
     let mut text = format!("*{title}*");
-    for (at, line) in lines.iter().enumerate() {
+    let mut shown = 0;
+    for line in lines {
         let line = format!("\n• {}", inert(line, Medium::Slack, MOST_LINE));
-        let more = format!("\n… and {} more", lines.len() - at);
-        if units(&text) + units(&line) + units(&more) > MOST_LIST {
-            text.push_str(&more);
+        if units(&text) + units(&line) + units(&more(shown)) > MOST_LIST {
             break;
         }
         text.push_str(&line);
+        shown += 1;
     }
-    (!lines.is_empty()).then(|| section(&text))
+    (!lines.is_empty()).then(|| section(&format!("{text}{}", more(shown))))
 }
 
 fn advice(title: &str, text: &str) -> Option<Value> {

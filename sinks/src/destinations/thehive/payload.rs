@@ -132,8 +132,10 @@ fn description(message: &Message) -> String {
     });
     parts.push(facts.collect::<Vec<_>>().join("\n"));
     parts.extend(telling.count.as_deref().map(|count| format!("**{}**", shown(count))));
-    for (title, lines) in [("What happened (UTC)", &telling.timeline), ("Also", &telling.others)] {
-        let beyond = lines.len().saturating_sub(MOST_LINES);
+    let beside = message.finding_ids.len().saturating_sub(1).max(telling.others.len());
+    let timeline = ("What happened (UTC)", &telling.timeline, telling.timeline.len());
+    for (title, lines, all) in [timeline, ("Also", &telling.others, beside)] {
+        let beyond = all.saturating_sub(lines.len().min(MOST_LINES));
         let more = (beyond > 0).then(|| format!("- … and {beyond} more"));
         let lines = lines.iter().take(MOST_LINES).map(|line| format!("- {}", shown(line)));
         let lines: Vec<String> = lines.chain(more).collect();
