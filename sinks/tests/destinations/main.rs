@@ -1,5 +1,7 @@
 //! The destinations of alerts against real local servers: what they are sent, and what comes of every kind of answer.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod answers;
 mod golden;
 mod hostile;
