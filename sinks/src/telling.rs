@@ -21,7 +21,7 @@ pub struct Telling {
     pub timeline: Vec<String>,
     /// The other findings of the message, one line each.
     pub others: Vec<String>,
-    /// How many findings the alert has, where it is more than one: `1,000 findings so far, 20 more shown`.
+    /// How many findings the alert has, where it is more than one: `1,000 findings, 3 of them new`.
     pub count: Option<String>,
 }
 
@@ -203,13 +203,11 @@ fn other_line(assessment: &Assessment) -> String {
 
 fn count(message: &Message) -> Option<String> {
     let named = message.finding_ids.len() as u64;
-    let told = 1 + message.others.len() as u64;
     if message.count <= 1 {
         return None;
     }
     let new = if named < message.count { format!(", {} of them new", thousands(named)) } else { String::new() };
-    let shown = if told < named { format!("; {told} are shown here") } else { String::new() };
-    Some(format!("{} findings{new}{shown}", thousands(message.count)))
+    Some(format!("{} findings{new}", thousands(message.count)))
 }
 
 /// `2024-05-01 12:04:31`, in UTC.
@@ -262,8 +260,11 @@ mod tests {
             correlated.timeline[0].starts_with("2026-03-03 09:51:00 · iam DeactivateMFADevice · role Admin as alice")
         );
         let storm = Telling::of(&sample(SampleKind::Storm));
-        assert_eq!(storm.count.as_deref(), Some("1,000 findings; 21 are shown here"));
+        assert_eq!(storm.count.as_deref(), Some("1,000 findings"));
         assert_eq!(storm.others.len(), 20);
+        let mut grown = sample(SampleKind::Incident);
+        grown.count = 12;
+        assert_eq!(Telling::of(&grown).count.as_deref(), Some("12 findings, 3 of them new"));
     }
 
     #[test]

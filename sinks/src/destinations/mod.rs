@@ -9,3 +9,9 @@ pub mod filter_policy;
 pub mod sns;
 pub mod sqs;
 pub mod stdout;
+mod address;
+pub mod slack;
+pub mod thehive;
+pub mod webhook;
+
+pub use self::address::Address;

@@ -49,6 +49,11 @@ impl Medium {
         }
     }
 
+    /// Whether this was written as it is for what came next, and may not be the last.
+    pub(super) fn needs_next(self, c: char) -> bool {
+        self == Medium::Slack && matches!(c, '*' | '_' | '~')
+    }
+
     /// What is written for one character among its neighbours.
     pub(super) fn piece(self, chars: &[char], at: usize) -> Cow<'static, str> {
         let c = chars[at];
@@ -59,7 +64,7 @@ impl Medium {
                 '`' => "‵".into(),
                 c => entity(c).unwrap_or_else(|| own(c)),
             },
-            Medium::Markdown => linking(chars, at).unwrap_or_else(|| markdown(c)),
+            Medium::Markdown => linking(chars, at).unwrap_or_else(|| markdown(chars, at)),
             Medium::MarkdownCode if c == '`' => "‵".into(),
             Medium::MarkdownCode => own(c),
             Medium::Html => match c {
@@ -128,23 +133,31 @@ fn is_within_word(chars: &[char], at: usize) -> bool {
     is_word(at.checked_sub(1).and_then(|before| chars.get(before))) && is_word(chars.get(at + 1))
 }
 
+/// Whether a colon stands after the hours of a time: `09:51:00`.
+fn is_time(chars: &[char], at: usize) -> bool {
+    let digits =
+        |range: std::ops::Range<usize>| chars.get(range).is_some_and(|part| part.iter().all(char::is_ascii_digit));
+    at >= 2 && digits(at - 2..at) && digits(at + 1..at + 3) && chars.get(at + 3) == Some(&':') && digits(at + 4..at + 6)
+}
+
 /// Whether a colon begins the name of an emoji: `:skull:`.
 fn opens_emoji(chars: &[char], at: usize) -> bool {
     let is_name = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '\'');
     // Names of emoji have at most 100 characters.
     let name = chars[at + 1..].iter().take(101).take_while(|c| is_name(c)).count();
-    name > 0 && chars.get(at + 1 + name) == Some(&':')
+    name > 0 && chars.get(at + 1 + name) == Some(&':') && !is_time(chars, at)
 }
 
 /// CommonMark, § 2.4: a backslash before any ASCII punctuation makes it literal. What could be HTML is an entity, for
-/// renderers that pass HTML on.
-fn markdown(c: char) -> Cow<'static, str> {
+/// renderers that pass HTML on. What steers only at the start of a line is escaped there.
+fn markdown(chars: &[char], at: usize) -> Cow<'static, str> {
+    let c = chars[at];
+    let escaped = || Cow::from(format!("\\{c}"));
     match c {
-        ',' | ';' | '/' | '%' | '?' => own(c),
-        c => match entity(c) {
-            Some(entity) => entity,
-            None if c.is_ascii_punctuation() => format!("\\{c}").into(),
-            None => own(c),
-        },
+        '-' | '+' | '=' | ':' if at == 0 => escaped(),
+        '.' | ')' if at > 0 && chars[..at].iter().all(char::is_ascii_digit) => escaped(),
+        ':' if opens_emoji(chars, at) => escaped(),
+        '\\' | '`' | '*' | '_' | '~' | '#' | '!' | '[' | ']' | '{' | '}' | '|' | '$' | '^' => escaped(),
+        c => entity(c).unwrap_or_else(|| own(c)),
     }
 }
