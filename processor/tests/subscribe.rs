@@ -1,6 +1,7 @@
 //! `dial subscribe` as a child process, on ministack, with alerts published afterwards.
 
-#[path = "support/mod.rs"]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use dial_emulators::{Ministack, sdk_config, unique};
