@@ -18,6 +18,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
+/// The most bytes that are read for the head of a request, but for the last read.
+const LONGEST_HEAD: usize = 64 << 10;
+
 /// How long a connection may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
@@ -98,6 +101,8 @@ pub(super) struct Connection {
     deadline: Pin<Box<Sleep>>,
     /// Whether the head of a request has begun.
     in_head: bool,
+    /// How much has been read since.
+    head_bytes: usize,
     /// How many requests had been answered when the deadline was set.
     answered: u64,
     _place: Option<OwnedSemaphorePermit>,
@@ -108,7 +113,7 @@ impl Connection {
         // Who connects has something to say.
         let deadline = Box::pin(sleep(times.head));
         let progress = Progress::default();
-        Connection { stream, progress, times, deadline, in_head: true, answered: 0, _place: place }
+        Connection { stream, progress, times, deadline, in_head: true, head_bytes: 0, answered: 0, _place: place }
     }
 
     fn set(&mut self, within: Duration) {
@@ -125,7 +130,11 @@ impl Connection {
         if ended != self.answered {
             self.answered = ended;
             self.in_head = false;
+            self.head_bytes = 0;
             self.set(self.times.idle);
+        }
+        if self.head_bytes > LONGEST_HEAD {
+            return Err(io::ErrorKind::InvalidData.into());
         }
         match self.deadline.as_mut().poll(context) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
@@ -133,7 +142,9 @@ impl Connection {
         }
     }
 
-    fn begin_head(&mut self) {
+    /// Counts what was read; what belongs to a body is set back by its answer.
+    fn count(&mut self, bytes: usize) {
+        self.head_bytes += bytes;
         if !self.in_head {
             self.in_head = true;
             self.set(self.times.head);
@@ -147,8 +158,9 @@ impl AsyncRead for Connection {
         this.check(context)?;
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            this.begin_head();
+        let more = buffer.filled().len() - before;
+        if more > 0 {
+            this.count(more);
         }
         read
     }

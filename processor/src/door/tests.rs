@@ -53,7 +53,8 @@ impl Scene {
     /// The whole answer to these bytes.
     async fn send(&self, request: impl AsRef<[u8]>) -> String {
         let mut socket = self.connect().await;
-        socket.write_all(request.as_ref()).await.unwrap();
+        // It may be cut off before all is sent.
+        let _ = socket.write_all(request.as_ref()).await;
         to_the_end(&mut socket).await
     }
 
@@ -132,7 +133,9 @@ async fn whoever_has_a_key_learns_what_is_wrong() {
     expect(&scene.send(get("/healthz")).await, 200, &["alive"]);
     expect(&scene.send(get("/nothing")).await, 404, &["/v1/events"]);
     expect(&scene.send("rubbish\r\n\r\n").await, 400, &[]);
-    expect(&scene.send(format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(1 << 20))).await, 431, &[]);
+    // A head that is too long is refused, or cut off while it is being sent.
+    let long = scene.send(format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(1 << 20))).await;
+    assert!(long.is_empty() || long.starts_with("HTTP/1.1 4"), "{long}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,6 +234,24 @@ async fn what_cannot_be_kept_is_not_accepted() {
     assert_eq!(scene.keep.kept().len(), 1);
     let told = format!("{:?}", scene.watch.read());
     assert!(told.contains("events: 1"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_without_an_end_is_cut_off() {
+    let scene = Scene::set(|_| {}).await;
+    let mut socket = scene.connect().await;
+    socket.write_all(b"POST /v1/events HTTP/1.1\r\n").await.unwrap();
+    let header = format!("X: {}\r\n", "y".repeat(1_000));
+    let mut sent = 0;
+    while socket.write_all(header.as_bytes()).await.is_ok() {
+        sent += header.len();
+        sleep(Duration::from_millis(1)).await;
+        assert!(sent < 4 << 20, "it is read on and on");
+    }
+    assert_eq!(scene.keep.kept(), []);
+    // A long body is none of that.
+    let long = format!("{EVENT}\n").repeat(2_000);
+    expect(&scene.post(&key(), long).await, 202, &[r#""events":2000"#]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
