@@ -301,3 +301,6 @@ fn whole(noted: &Noted, timespan: Millis) -> WindowRange {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
