@@ -9,6 +9,7 @@ mod entry;
 mod error;
 mod evaluation;
 mod filing;
+mod held;
 mod lineage;
 mod meter;
 mod outcome;

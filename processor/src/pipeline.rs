@@ -59,25 +59,30 @@ impl Detection<'_> {
     /// correlations make no findings.
     pub(crate) fn event(&self, event: &Event, arrival: Option<Millis>, detected: &mut Detected) {
         detected.events += 1;
+        let correlations = self.rules.correlations();
         for found in self.rules.evaluate_with(event, self.tables) {
-            if self.rules.correlations().makes_findings(&found.rule.id) {
-                detected.findings.push(Finding::single(&found));
+            let tells = correlations.makes_findings(&found.rule.id);
+            let listed = correlations.listing(&found.rule.id).next().is_some();
+            if !tells && !listed {
+                continue;
             }
-            self.file(&found, arrival, detected);
+            let finding = Finding::single(&found);
+            if listed {
+                self.file(&found, &finding, arrival, detected);
+            }
+            if tells {
+                detected.findings.push(finding);
+            }
         }
         detected.follow_up.links.extend(lineage::links(event));
     }
 
-    fn file(&self, found: &Match<'_>, arrival: Option<Millis>, detected: &mut Detected) {
-        let correlations = self.rules.correlations();
-        if correlations.listing(&found.rule.id).next().is_none() {
-            return;
-        }
+    fn file(&self, found: &Match<'_>, finding: &Finding, arrival: Option<Millis>, detected: &mut Detected) {
         if arrival.is_some_and(|arrival| arrival.saturating_sub(found.event.time()) > self.allowed_lateness) {
             detected.uncorrelated.late += 1;
             return;
         }
-        let filing = correlations.file(found, self.tables, &lineage::origin(found.event));
+        let filing = self.rules.correlations().file_single(finding, found, self.tables, &finding.subject.origin);
         detected.uncorrelated.missing += filing.missing;
         detected.uncorrelated.left_out += filing.left_out;
         detected.follow_up.filed.extend(filing.filed);
