@@ -134,7 +134,7 @@ struct Plan {
 pub struct Redrive {
     file: LetterFile,
     sealed: Arc<Sealed>,
-    taken: usize,
+    lines: Vec<usize>,
 }
 
 /// Why letters could not be redriven. What is not done is still declared: doing it again is safe, and right.
@@ -198,7 +198,7 @@ impl Redrive {
         {
             return Self::resume(file, (shard, letters), &first, &key).map(Some);
         }
-        Ok(Some(Redrive { file: file.clone(), sealed: Arc::new(sealed), taken: plan.lines.len() }))
+        Ok(Some(Redrive { file: file.clone(), sealed: Arc::new(sealed), lines: plan.lines }))
     }
 
     fn resume(
@@ -213,7 +213,7 @@ impl Redrive {
         if now != plan.lines || is.stem != was.stem || is.digest != was.digest || is.table != was.table {
             return Err(RedriveError::Differs { key: key.to_owned(), software: was.software.clone() });
         }
-        Ok(Redrive { file: file.clone(), sealed: Arc::new(sealed), taken: plan.lines.len() })
+        Ok(Redrive { file: file.clone(), sealed: Arc::new(sealed), lines: now })
     }
 
     /// The events, as rows; by day and time.
@@ -222,10 +222,10 @@ impl Redrive {
         self.sealed.events()
     }
 
-    /// How many letters are taken.
+    /// The lines of the letters that are taken, counted from 0.
     #[must_use]
-    pub fn taken(&self) -> usize {
-        self.taken
+    pub fn lines(&self) -> &[usize] {
+        &self.lines
     }
 
     /// How many letters the file has then, those among them that are new parts of the old.

@@ -3,6 +3,7 @@
 pub(crate) mod config;
 mod correlations;
 pub(crate) mod coverage;
+pub(crate) mod dead_letters;
 pub(crate) mod demo;
 pub(crate) mod explain;
 mod finding;
@@ -18,3 +19,4 @@ pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod scan;
 pub(crate) mod shards;
+mod tail;
