@@ -1,17 +1,21 @@
 //! The command line: what may be typed. Parsed once; nothing looks at raw arguments later.
 
+mod dead_letters;
 mod shards;
 mod sinks;
 mod subscribe;
+mod tail;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dial_rules::severity::Severity;
 
+pub(crate) use dead_letters::{DeadLetters, LetterKind, LettersList, LettersRedrive, LettersShow};
 pub(crate) use shards::{Shards, ShardsList, ShardsPlan, ShardsScale};
 pub(crate) use sinks::{Sinks, SinksList, SinksTest};
 pub(crate) use subscribe::Subscribe;
+pub(crate) use tail::FindingsTail;
 
 /// Detections over CloudTrail: on a laptop with nothing installed, or as a fleet on a Kinesis stream.
 #[derive(Debug, Parser)]
@@ -59,6 +63,9 @@ pub(crate) enum Command {
     /// See where alerts go, and try it
     #[command(subcommand)]
     Sinks(Sinks),
+    /// See what could not be processed, and process it again
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
     /// See the stream's shards, and change their number
     #[command(subcommand)]
     Shards(Shards),
@@ -347,6 +354,16 @@ A rule's id may be shortened; `dial rules list` shows it.")]
 
 ID stands for what `dial findings list` shows in its last column; the first digits will do.")]
     Show(FindingsShow),
+    /// Follow live: new findings, and those that grow, as they are recorded
+    #[command(after_help = "Examples:
+  dial findings tail
+  dial findings tail --min-severity high --since 1h
+  dial findings tail --account 'prod-*' --actor '*alice*'
+  dial findings tail --kind correlated --json | jq -r .rule_title
+
+Looks once a second until Ctrl-C. A finding is told once for each content that it comes to have; as JSON, `change` says
+whether it is new or has changed. What is recorded of events from long ago may take a minute to be told.")]
+    Tail(FindingsTail),
 }
 
 #[derive(Debug, Args)]

@@ -63,6 +63,15 @@ impl Output {
 
     /// A finding as one line for people: `12:04:31  HIGH  …`; of a correlated one also how many events it rests on.
     pub(crate) fn finding_line(&self, assessment: &Assessment) -> Result<()> {
+        self.line(&self.finding_words(assessment))
+    }
+
+    /// The same of a finding that was told before and has changed since.
+    pub(crate) fn grown_line(&self, assessment: &Assessment) -> Result<()> {
+        self.line(&format!("{}  (changed)", self.finding_words(assessment)))
+    }
+
+    fn finding_words(&self, assessment: &Assessment) -> String {
         let Assessment { finding, context, .. } = assessment;
         let (subject, severity) = (&finding.subject, assessment.severity());
         let word = format!("{:<8}", severity.as_str().to_uppercase());
@@ -74,7 +83,7 @@ impl Output {
         let own = subject.account_id.as_ref().map(|account| format!(" ({account})"));
         let who = who.as_deref().map(|who| own.and_then(|own| who.strip_suffix(&own)).unwrap_or(who));
         let events = story::is_correlated(finding).then(|| format!(", {} events", finding.event_count_text()));
-        self.line(&format!(
+        format!(
             "{}  {}  {}  {} ({}){}",
             clock(finding.first_seen),
             self.paint(&word, severity),
@@ -82,7 +91,7 @@ impl Output {
             plain(who.unwrap_or("somebody")),
             plain(&place.join(" ")),
             events.unwrap_or_default(),
-        ))
+        )
     }
 
     /// A word in green for what holds, in red for what does not.

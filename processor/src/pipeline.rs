@@ -98,3 +98,32 @@ impl Detection<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::correlator::tests::scene::{by_alice, chained};
+    use dial_rules::event::parse_rfc3339;
+
+    #[test]
+    fn a_late_event_makes_its_own_finding_takes_no_part_in_correlations_and_is_counted() {
+        let (rules, tables) = (chained(), Tables::default());
+        let allowed_lateness = 60_000;
+        let detection = Detection { rules: &rules, tables: &tables, allowed_lateness };
+        let event = by_alice("a", 7, "First");
+        let time = parse_rfc3339(event["eventTime"].as_str().unwrap()).unwrap();
+        for (arrival, late) in
+            [(time - 5, 0), (time, 0), (time + allowed_lateness, 0), (time + allowed_lateness + 1, 1), (Millis::MAX, 1)]
+        {
+            let mut detected = Detected::default();
+            detection.record(event.to_string().as_bytes(), arrival, &mut detected);
+            assert_eq!(detected.findings.len(), 1, "{arrival}");
+            assert_eq!(detected.uncorrelated, Uncorrelated { late, ..Uncorrelated::default() }, "{arrival}");
+            assert_eq!(detected.follow_up.filed.len() as u64, 1 - late, "{arrival}");
+            let meter = Meter::default();
+            detected.uncorrelated.count(detected.follow_up.filed.len(), &meter);
+            let counted = meter.read();
+            assert_eq!((counted.late, counted.filed), (late, 1 - late));
+        }
+    }
+}

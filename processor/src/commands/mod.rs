@@ -3,6 +3,7 @@
 pub(crate) mod config;
 mod correlations;
 pub(crate) mod coverage;
+pub(crate) mod dead_letters;
 pub(crate) mod demo;
 pub(crate) mod explain;
 mod finding;
@@ -20,3 +21,4 @@ pub(crate) mod scan;
 pub(crate) mod shards;
 pub(crate) mod sinks;
 pub(crate) mod subscribe;
+mod tail;

@@ -166,3 +166,7 @@ fn from_json<T: DeserializeOwned>(correlation: &str, key: &str, text: &str) -> R
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+#[path = "entry_tests.rs"]
+mod tests;
