@@ -13,7 +13,6 @@ use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::dynamodb::DynamoFindingStore;
 use dial_sinks::outbox::store::Outbox;
 use dial_sinks::sqlite::SqliteFindingStore;
-use dial_sinks::store::FindingStore;
 use dial_sinks::windows::dynamodb::DynamoWindowStore;
 use dial_sinks::windows::sqlite::SqliteWindowStore;
 use tokio::sync::mpsc;

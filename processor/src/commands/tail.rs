@@ -107,7 +107,7 @@ struct Told<'a> {
 
 impl Tail<'_> {
     async fn open(&mut self, settings: &Settings, folder: Option<&std::path::Path>) -> Result<()> {
-        self.store = stores::findings(settings, folder).await?;
+        self.store = stores::findings(settings, folder).await?.map(|store| store as _);
         Ok(())
     }
 

@@ -100,6 +100,7 @@ impl Texts {
             region,
             actor,
             source_ip,
+            target,
             actor_arn,
             origin: Lineage { credentials, persons },
             shared_event_id,
@@ -111,7 +112,10 @@ impl Texts {
             texts.bytes += text.len();
         };
         [event_id, event_name, event_source, rule_id].into_iter().for_each(&mut add);
-        [account_id, region, actor, source_ip, actor_arn, shared_event_id].into_iter().flatten().for_each(&mut add);
+        [account_id, region, actor, source_ip, target, actor_arn, shared_event_id]
+            .into_iter()
+            .flatten()
+            .for_each(&mut add);
         credentials.iter().chain(persons).chain(values).for_each(&mut add);
         texts
     }

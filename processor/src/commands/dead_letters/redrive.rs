@@ -124,7 +124,7 @@ impl Line {
         store: Arc<dyn ObjectStore>,
     ) -> Result<Line> {
         let tables = context::tables(settings).await?.now();
-        let (rules, _) = rule_files::to_evaluate(named, settings, &tables)?;
+        let rules = rule_files::to_evaluate(named, settings, &tables)?.rules;
         let rules = Arc::new(rules);
         let (news, arriving) = mpsc::unbounded_channel();
         let ports = stores::to_record(settings, folder, news.clone()).await?;

@@ -1,5 +1,7 @@
 //! `[sinks.NAME]` → the sinks themselves.
 
+mod http;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -43,6 +45,9 @@ pub(crate) async fn open_one(settings: &Settings, name: &str) -> Result<Arc<dyn 
     made.map_err(|fault| Failure::Usage(settings.tell(vec![fault.within(&format!("sinks.{}", segment(name)))])))
 }
 
+/// A sink, or the key that keeps it from being one.
+type Made = std::result::Result<Arc<dyn Sink>, Fault>;
+
 /// Makes sinks.
 struct Maker {
     config: SdkConfig,
@@ -58,9 +63,12 @@ impl Maker {
         Maker { config }
     }
 
-    fn make(&self, of: &settings::Sink) -> std::result::Result<Arc<dyn Sink>, Fault> {
+    fn make(&self, of: &settings::Sink) -> Made {
         let Some(kind) = of.kind else { return Err(Fault::new("kind", "is missing")) };
         Ok(match kind {
+            SinkKind::Slack => self.slack(of)?,
+            SinkKind::Webhook => self.webhook(of)?,
+            SinkKind::Thehive => self.thehive(of)?,
             SinkKind::Sns => {
                 let topic = required(&of.topic, "topic")?;
                 let client = aws_sdk_sns::Client::new(&self.config);
@@ -83,6 +91,12 @@ impl Maker {
             })),
             other => return Err(Fault::new("kind", format!("is {:?}, which this build has not", other.as_str()))),
         })
+    }
+
+    /// As [`Maker::secret`], of one that must be there.
+    fn required_secret(&self, place: &Option<String>, key: &str) -> std::result::Result<Arc<dyn Secret>, Fault> {
+        required(place, key)?;
+        self.secret(place.as_ref(), key)?.ok_or_else(|| Fault::new(key, "is missing"))
     }
 
     /// The secret that lies at the place under `key`.
