@@ -11,6 +11,9 @@ use serde::Serialize;
 use crate::failure::{Failure, Result};
 use crate::story;
 
+/// How long most lines of JSON are at most, in bytes.
+const LINE: usize = 8 * 1024;
+
 /// Where a command's results go.
 pub(crate) struct Output {
     json: bool,
@@ -30,7 +33,10 @@ impl Output {
 
     /// One line of JSON.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_string(value).map_err(|error| Failure::outside("JSON", error))?;
+        // With room for most: growing by and by costs more than writing.
+        let mut text = Vec::with_capacity(LINE);
+        serde_json::to_writer(&mut text, value).map_err(|error| Failure::outside("JSON", error))?;
+        let text = String::from_utf8(text).map_err(|error| Failure::outside("JSON", error))?;
         self.line(&harmless(text))
     }
 
@@ -172,7 +178,8 @@ fn steers(c: char) -> bool {
 
 /// The same JSON with what steers terminals escaped: of that, JSON itself escapes only what comes before the blank.
 fn harmless(json: String) -> String {
-    if !json.contains(steers) {
+    // JSON escapes what of ASCII would do so, but for the last.
+    if !json.bytes().any(|byte| byte >= 0x7f) || !json.contains(steers) {
         return json;
     }
     // None of it is beyond the first plane, so four digits do.

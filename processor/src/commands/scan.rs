@@ -174,7 +174,8 @@ async fn collect(
             report = scan.reports.recv() => match report {
                 None => break,
                 Some(Report::Findings(findings)) => collected.add(findings, least).await?,
-                Some(Report::Filed(filed)) => collected.sweep.file(filed).await?,
+                Some(Report::Filed(filed)) => collected.sweep.join(filed).await?,
+                Some(Report::Unfiled(error)) => return Err(error.into()),
                 Some(Report::Links(links)) => {
                     collected.sweep.learn(&links).await?;
                     collected.links.add(links).await?;

@@ -126,6 +126,7 @@ fn shortened(matched: CorrelationMatch) -> CorrelationMatch {
         region: optional(matched.region),
         actor: optional(matched.actor),
         source_ip: optional(matched.source_ip),
+        target: optional(matched.target),
         actor_arn: optional(matched.actor_arn),
         shared_event_id: optional(matched.shared_event_id),
         ..matched

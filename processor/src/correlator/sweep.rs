@@ -17,16 +17,16 @@ use dial_sinks::windows::sqlite::noted::Noted;
 use dial_sinks::windows::store::{WindowKey, WindowRange, WindowStore};
 
 use super::filing::{Batch, Growing, longest};
-use super::held::{Groups, Held, filed};
+use super::held::{self, Held};
 use super::outcome::{outcome, outcome_of};
-use super::{CorrelateError, Meter, entry};
+use super::{CorrelateError, entry};
 
 /// How many buckets of windows are dealt with at a time.
 const PAGE: usize = 256;
 /// How many matches are, where they come without their windows.
 const MATCHES: usize = 4_096;
-/// How many bytes of matches are held in memory.
-const MOST: usize = 64 * 1024 * 1024;
+/// How many bytes of packed matches are held in memory; unpacked they would take four times as much.
+const MOST: usize = 16 * 1024 * 1024;
 
 /// A correlation of what one scan reads.
 #[derive(Debug)]
@@ -41,14 +41,12 @@ pub(crate) struct Sweep {
     /// Whether others will add to these windows later.
     kept: bool,
     now: Millis,
-    meter: Meter,
 }
 
 impl Sweep {
     /// Of windows that nobody looks at after the scan: in memory, and in a temporary file once they are too much for that.
     pub(crate) fn new(rules: Arc<RuleSet>, retention: Retention, now: Millis) -> Sweep {
-        let (held, meter) = (Held::default(), Meter::default());
-        Sweep { rules, held, most: MOST, windows: None, retention, kept: false, now, meter }
+        Sweep { rules, held: Held::default(), most: MOST, windows: None, retention, kept: false, now }
     }
 
     /// Of windows in `store`, which outlast the scan. Nobody has written to them yet through this handle.
@@ -64,15 +62,21 @@ impl Sweep {
         Ok(Sweep { windows, kept: true, ..Sweep::new(rules, Retention::default(), now) })
     }
 
-    /// Files matches as far as their events say who acts.
+    /// Takes in matches that are filed as far as their events say who acts.
     ///
     /// # Errors
     /// When there are too many for memory and the store cannot be written.
-    pub(crate) async fn file(&mut self, filed: Vec<Filed>) -> Result<(), CorrelateError> {
-        for one in filed {
-            let unfit = !self.held.add(one)?;
-            Meter::add(&self.meter.left_out, usize::from(unfit));
-        }
+    pub(crate) async fn join(&mut self, filed: Held) -> Result<(), CorrelateError> {
+        self.held.join(filed);
+        self.spill_if_full().await
+    }
+
+    async fn file(&mut self, filed: &[Filed]) -> Result<(), CorrelateError> {
+        filed.iter().try_for_each(|one| self.held.add(one))?;
+        self.spill_if_full().await
+    }
+
+    async fn spill_if_full(&mut self) -> Result<(), CorrelateError> {
         if self.held.bytes() > self.most { self.spill().await.map(drop) } else { Ok(()) }
     }
 
@@ -127,7 +131,7 @@ impl Sweep {
         };
         let mut all = self.held.drain();
         loop {
-            let some: Vec<Filed> = all.by_ref().take(MATCHES).collect();
+            let some = all.by_ref().take(MATCHES).collect::<Result<Vec<Filed>, _>>()?;
             if some.is_empty() {
                 return Ok(store);
             }
@@ -136,8 +140,7 @@ impl Sweep {
     }
 
     async fn append(&self, store: &SqliteWindowStore, batch: &Batch) -> Result<(), CorrelateError> {
-        let (additions, unfit) = batch.additions(self.rules.correlations())?;
-        Meter::add(&self.meter.left_out, unfit);
+        let (additions, _) = batch.additions(self.rules.correlations())?;
         let (additions, _) = additions.split();
         store.append(additions, self.now).await?;
         Ok(())
@@ -156,27 +159,32 @@ impl Sweep {
             return Ok(());
         }
         for correlation in correlations.iter().filter(|correlation| correlation.uses_lineage()) {
-            let mut all = filed(correlation.id.clone(), self.held.take(&correlation.id));
+            let log = self.held.take(&correlation.id);
+            let growing = |origin: Option<Lineage>| origin.is_some_and(|origin| grown.contains_key(&origin));
+            let mut records = log.records().filter(|record| growing(record.growing_origin()));
             loop {
-                let some: Vec<Filed> = all.by_ref().take(MATCHES).collect();
+                let some = records.by_ref().take(MATCHES).map(|record| held::filed(&correlation.id, record));
+                let some = some.collect::<Result<Vec<Filed>, _>>()?;
                 if some.is_empty() {
                     break;
                 }
-                let more = some.iter().filter(|one| grown.contains_key(&one.matched.origin)).cloned();
-                let new = Growing::of(correlations, more).grow(correlations, &grown);
-                self.file(some).await?;
-                self.file(new.filed).await?;
+                let new = Growing::of(correlations, some).grow(correlations, &grown);
+                self.file(&new.filed).await?;
             }
+            drop(records);
+            self.held.put(correlation.id.clone(), log);
         }
         Ok(())
     }
 
     /// The origins of what is held of which more is known than the events say.
     async fn grown(&self, actors: &dyn ActorStore) -> Result<HashMap<Lineage, Resolved>, CorrelateError> {
-        let mut grown = HashMap::new();
-        let origins: Vec<&Lineage> = self.held.origins().into_iter().collect();
-        for some in origins.chunks(PAGE) {
-            let resolved = resolve(actors, some.iter().copied().cloned()).await?;
+        let by_lineage = self.rules.correlations().iter().filter(|correlation| correlation.uses_lineage());
+        let origins: BTreeSet<Lineage> = by_lineage.flat_map(|one| self.held.growing_origins(&one.id)).collect();
+        let (mut origins, mut grown) = (origins.into_iter().peekable(), HashMap::new());
+        while origins.peek().is_some() {
+            let some: Vec<Lineage> = origins.by_ref().take(PAGE).collect();
+            let resolved = resolve(actors, some).await?;
             grown.extend(resolved.into_iter().filter(|(origin, resolved)| resolved.lineage != *origin));
         }
         Ok(grown)
@@ -189,9 +197,12 @@ impl Sweep {
         visit: &mut impl AsyncFnMut(Vec<Finding>) -> Result<(), E>,
     ) -> Result<(), E> {
         let rules = self.rules.clone();
-        let groups: Groups = self.held.take(&correlation.id);
+        let log = self.held.take(&correlation.id);
         let mut found = Vec::new();
-        for (group, mut matches) in groups {
+        for (group, records) in log.groups() {
+            let group = held::group(&correlation.id, group)?;
+            let matches = records.into_iter().map(|record| held::matched(&correlation.id, record));
+            let mut matches = matches.collect::<Result<Vec<_>, _>>()?;
             matches.sort();
             matches.dedup();
             let mut buckets: Vec<i64> = Vec::new();
@@ -207,7 +218,7 @@ impl Sweep {
                 let within = &matches[from..to];
                 let outcome = outcome_of(rules.correlations(), correlation, &group, within, some.iter().copied());
                 found.extend(outcome.findings);
-                self.file(outcome.completions).await?;
+                self.file(&outcome.completions).await?;
                 if found.len() >= PAGE {
                     visit(std::mem::take(&mut found)).await?;
                 }

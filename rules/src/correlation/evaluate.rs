@@ -87,13 +87,14 @@ struct Complete<'m> {
 }
 
 fn complete<'m>(correlation: &'m Correlation, matches: &[&'m CorrelationMatch], bucket: Range<Millis>) -> Complete<'m> {
-    let Some(tally) = Tally::new(correlation) else {
+    let Some(tally) = Tally::new(correlation, matches.len()) else {
         let chains = ordered::chains(correlation, matches, bucket);
         let members = matches.iter().zip(chains.members).filter(|(_, member)| *member).map(|(seen, _)| *seen);
         let completing = chains.ends.into_iter().map(|at| matches[at]).collect();
         return Complete { contributing: members.collect(), completing, ambiguous: chains.ambiguous };
     };
-    let taken: Vec<&CorrelationMatch> = matches.iter().copied().filter(|seen| tally.takes(seen)).collect();
+    let mut taken = Vec::with_capacity(matches.len());
+    taken.extend(matches.iter().copied().filter(|seen| tally.takes(seen)));
     slide(tally, &taken, correlation.timespan, &bucket)
 }
 
@@ -125,7 +126,8 @@ fn slide<'m>(
 
 fn finding(correlation: &Correlation, group: &GroupKey, bucket: i64, complete: &Complete<'_>) -> Option<Finding> {
     let (first, last) = (complete.contributing.first()?, complete.contributing.last()?);
-    let events: HashSet<&str> = complete.contributing.iter().map(|seen| seen.distinct_id()).collect();
+    let mut events: HashSet<&str> = HashSet::with_capacity(complete.contributing.len());
+    events.extend(complete.contributing.iter().map(|seen| seen.distinct_id()));
     Some(Finding {
         finding_id: id(correlation, group, bucket),
         kind: FindingKind::Correlated,

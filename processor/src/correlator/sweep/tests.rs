@@ -59,10 +59,16 @@ async fn swept(rules: &Arc<RuleSet>, events: &[Value], most: usize, piece: usize
     for some in events.chunks(piece) {
         let read = follow_up(rules, some);
         actors.learn(read.links, 0).await.unwrap();
-        sweep.file(read.filed).await.unwrap();
+        sweep.join(held(&read.filed)).await.unwrap();
         assert!(sweep.held.bytes() <= most);
     }
     (finished(&mut sweep, &actors).await, sweep.windows.is_some())
+}
+
+fn held(filed: &[Filed]) -> Held {
+    let mut held = Held::default();
+    filed.iter().for_each(|one| held.add(one).unwrap());
+    held
 }
 
 async fn finished(sweep: &mut Sweep, actors: &MemoryActorStore) -> Vec<Finding> {
@@ -121,11 +127,7 @@ async fn who_is_behind_them_may_make_matches_too_many_for_memory() {
     let (rules, events) = (rules(CORRELATIONS), told_late());
     let expected = expected(&rules, &events).await;
     assert!(expected.iter().any(|finding| finding.group.values().any(|member| member.ends_with("user/alice"))));
-    let mut held = Held::default();
-    let read = follow_up(&rules, &events);
-    for one in read.filed {
-        assert!(held.add(one).unwrap());
-    }
+    let held = held(&follow_up(&rules, &events).filed);
     // All that is read fits, and a little of what comes on top.
     for more in [0, 1, 5_000, 20_000] {
         assert_eq!(swept(&rules, &events, held.bytes() + more, 7).await, (expected.clone(), true), "{more}");
@@ -141,7 +143,7 @@ async fn completions_may_be_too_many_for_memory() {
     let expected = expected(&rules, &events).await;
     for most in [0, 5_000, 50_000] {
         let mut sweep = Sweep::new(rules.clone(), Retention::default(), 0);
-        sweep.file(follow_up(&rules, &events).filed).await.unwrap();
+        sweep.join(held(&follow_up(&rules, &events).filed)).await.unwrap();
         sweep.most = most;
         assert_eq!(finished(&mut sweep, &MemoryActorStore::new()).await, expected);
         assert!(sweep.windows.is_some(), "{most}");
