@@ -22,7 +22,7 @@ use dial_ingest::kinesis::KinesisStream;
 use dial_ingest::stream::IteratorStart;
 use dial_ingest::{ErrorKind, StreamClient};
 use dial_rules::decode::{Decoded, Decoder};
-use load::{Load, Plan, Worker, dial, free_address};
+use load::{Load, Plan, Worker, dial, free_address, process_the_rest};
 use tokio::runtime::Runtime;
 
 const CONNECTIONS: usize = 64;
@@ -97,8 +97,9 @@ fn number(name: &str, otherwise: usize) -> usize {
     std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
 }
 
-/// Ids of all archived events.
+/// Ids of all archived events, once all that was posted is processed.
 async fn archived(folder: &Path) -> BTreeSet<String> {
+    process_the_rest(folder);
     let contents = read::contents(&FolderStore::open(&folder.join("dial-data")).unwrap()).await.unwrap();
     contents.rows.into_iter().map(|row| row.event_id).collect()
 }

