@@ -94,7 +94,14 @@ fn poison(assessment: &mut Assessment, text: &str) {
     }
     let evidence = std::mem::take(&mut finding.evidence).into_iter();
     finding.evidence = evidence
-        .map(|one| Evidence { event_name: own(), event_source: own(), source_ip: some(), actor: some(), ..one })
+        .map(|one| Evidence {
+            event_name: own(),
+            event_source: own(),
+            source_ip: some(),
+            actor: some(),
+            target: some(),
+            ..one
+        })
         .collect();
     let context = &mut assessment.context;
     if let Some(account) = &mut context.account {
