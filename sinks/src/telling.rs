@@ -95,10 +95,14 @@ fn who(finding: &Finding, context: &Context) -> Option<String> {
 /// What was called, each call once, in the order in which it first was.
 fn what(message: &Message) -> Option<String> {
     const MOST: usize = 6;
+    // What the one call was about is a fact of its own.
+    let target = single_target(&message.lead.finding);
     let mut calls: Vec<&str> = Vec::new();
     for moment in &message.moments {
-        if !calls.contains(&moment.what.as_str()) {
-            calls.push(&moment.what);
+        let bare = target.and_then(|target| moment.what.strip_suffix(target)?.strip_suffix(' '));
+        let call = bare.unwrap_or(&moment.what);
+        if !calls.contains(&call) {
+            calls.push(call);
         }
     }
     let beyond = calls.len().saturating_sub(MOST);
@@ -107,11 +111,17 @@ fn what(message: &Message) -> Option<String> {
     (!calls.is_empty()).then(|| format!("{}{more}", calls.join(" → ")))
 }
 
-/// What a correlated finding groups by beside who acted: `bucketName data`.
+/// What a correlated finding groups by beside who acted: `bucketName data`; of a finding of one event what its call is about.
 fn on_what(finding: &Finding) -> Option<String> {
     let of_one = |(name, value): (&String, &String)| format!("{} {value}", name.rsplit('.').next().unwrap_or(name));
     let things: Vec<String> = finding.group.iter().filter(|(name, _)| *name != ACTOR).map(of_one).collect();
-    (!things.is_empty()).then(|| things.join(", "))
+    if things.is_empty() { single_target(finding).map(str::to_owned) } else { Some(things.join(", ")) }
+}
+
+/// What the call of a finding of one event is about.
+fn single_target(finding: &Finding) -> Option<&str> {
+    let evidence = finding.evidence.first().filter(|_| finding.kind == FindingKind::Single)?;
+    evidence.target.as_deref().filter(|target| !target.is_empty())
 }
 
 /// The account, by name where it has one, and the region.
@@ -243,6 +253,7 @@ mod tests {
         assert_eq!(single.headline, "SAMPLE · HIGH · Administrator rights granted to a user");
         assert_eq!(text(&single, "Who"), Some("role Admin as alice"));
         assert_eq!(text(&single, "Did what"), Some("iam AttachUserPolicy"));
+        assert_eq!(text(&single, "To what"), Some("bob, AdministratorAccess"));
         assert_eq!(text(&single, "Where"), Some("payments (111122223333) · production · eu-west-1"));
         assert_eq!(
             text(&single, "From"),
@@ -255,9 +266,10 @@ mod tests {
     fn a_correlated_one_has_a_timeline_and_a_storm_a_count() {
         let correlated = Telling::of(&sample(SampleKind::Correlated));
         assert_eq!(text(&correlated, "Who"), Some("alice (111122223333)"));
-        assert_eq!(correlated.timeline.len(), 3);
+        assert_eq!((text(&correlated, "To what"), correlated.timeline.len()), (None, 3));
         assert!(
-            correlated.timeline[0].starts_with("2026-03-03 09:51:00 · iam DeactivateMFADevice · role Admin as alice")
+            correlated.timeline[0]
+                .starts_with("2026-03-03 09:51:00 · iam DeactivateMFADevice alice · role Admin as alice")
         );
         let storm = Telling::of(&sample(SampleKind::Storm));
         assert_eq!(storm.count.as_deref(), Some("1,000 findings"));

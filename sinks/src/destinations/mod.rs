@@ -7,10 +7,15 @@ mod body;
 pub mod eventbridge;
 mod fifo;
 pub mod filter_policy;
+pub mod google_chat;
+mod outline;
+pub mod pagerduty;
+mod reference;
 pub mod slack;
 pub mod sns;
 pub mod sqs;
 pub mod stdout;
+pub mod teams;
 pub mod thehive;
 pub mod webhook;
 

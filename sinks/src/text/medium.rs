@@ -7,6 +7,8 @@ use std::borrow::Cow;
 pub enum Medium {
     /// Shown as it is: a header, a title, a terminal.
     Plain,
+    /// Shown as it is, by something that makes links of addresses and mentions of names by itself.
+    Linking,
     /// Slack's mrkdwn: prose.
     Slack,
     /// Slack's mrkdwn: something to be copied, as inline code, in which only `&`, `<`, `>` and the backtick steer.
@@ -17,6 +19,8 @@ pub enum Medium {
     MarkdownCode,
     /// HTML: text, or the value of an attribute in quotes.
     Html,
+    /// HTML of which links are made as of [`Medium::Linking`].
+    LinkingHtml,
     /// One line of a log, from which the text can be had back, apart from what is hidden: a backslash is doubled.
     Line,
 }
@@ -27,6 +31,8 @@ impl Medium {
         match self {
             Medium::Slack => Medium::SlackCode,
             Medium::Markdown => Medium::MarkdownCode,
+            Medium::Linking => Medium::Plain,
+            Medium::LinkingHtml => Medium::Html,
             other => other,
         }
     }
@@ -42,9 +48,9 @@ impl Medium {
     /// What ends a line so that the next begins below it.
     pub(super) fn line_break(self) -> &'static str {
         match self {
-            Medium::Plain | Medium::Slack | Medium::SlackCode => "\n",
+            Medium::Plain | Medium::Linking | Medium::Slack | Medium::SlackCode => "\n",
             Medium::Markdown | Medium::MarkdownCode => "\n\n",
-            Medium::Html => "<br>",
+            Medium::Html | Medium::LinkingHtml => "<br>",
             Medium::Line => " ",
         }
     }
@@ -59,6 +65,7 @@ impl Medium {
         let c = chars[at];
         match self {
             Medium::Plain => own(c),
+            Medium::Linking => linking(chars, at).unwrap_or_else(|| own(c)),
             Medium::Slack => linking(chars, at).unwrap_or_else(|| slack(chars, at)),
             Medium::SlackCode => match c {
                 '`' => "‵".into(),
@@ -67,12 +74,8 @@ impl Medium {
             Medium::Markdown => linking(chars, at).unwrap_or_else(|| markdown(chars, at)),
             Medium::MarkdownCode if c == '`' => "‵".into(),
             Medium::MarkdownCode => own(c),
-            Medium::Html => match c {
-                '"' => "&quot;".into(),
-                '\'' => "&#39;".into(),
-                '`' => "&#96;".into(),
-                c => entity(c).unwrap_or_else(|| own(c)),
-            },
+            Medium::Html => html(c),
+            Medium::LinkingHtml => linking(chars, at).unwrap_or_else(|| html(c)),
             Medium::Line if c == '\\' => r"\\".into(),
             Medium::Line => own(c),
         }
@@ -91,6 +94,15 @@ fn entity(c: char) -> Option<Cow<'static, str>> {
         '>' => "&gt;".into(),
         _ => return None,
     })
+}
+
+fn html(c: char) -> Cow<'static, str> {
+    match c {
+        '"' => "&quot;".into(),
+        '\'' => "&#39;".into(),
+        '`' => "&#96;".into(),
+        c => entity(c).unwrap_or_else(|| own(c)),
+    }
 }
 
 /// What keeps an address from becoming a link, as analysts write it: `https[:]//evil[.]example`. A dot counts between a

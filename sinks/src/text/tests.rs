@@ -2,8 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ALL: [Medium; 7] = [
+const ALL: [Medium; 9] = [
     Medium::Plain,
+    Medium::Linking,
+    Medium::LinkingHtml,
     Medium::Slack,
     Medium::SlackCode,
     Medium::Markdown,
@@ -37,6 +39,8 @@ fn what_steers_is_gone_or_escaped() {
         ("=== :tada: 09:51:00", Medium::Markdown, r"\=== \:tada: 09:51:00"),
         ("`x` <b>", Medium::MarkdownCode, "`‵x‵ <b>`"),
         ("<b a='x' b=\"y\">&", Medium::Html, "&lt;b a=&#39;x&#39; b=&quot;y&quot;&gt;&amp;"),
+        ("<b> @here https://evil.example", Medium::Linking, "<b> ＠here https[:]//evil[.]example"),
+        ("<b> @here evil.example", Medium::LinkingHtml, "&lt;b&gt; ＠here evil[.]example"),
         ("a\nlevel=error \u{1b}[31mred\\n", Medium::Line, r"a level=error �[31mred\\n"),
         ("a\u{202e}b\u{200b}\u{200b}c", Medium::Plain, "a�b�c"),
         ("  a \r\n\t b  ", Medium::Plain, "a b"),

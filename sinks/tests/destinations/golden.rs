@@ -7,7 +7,7 @@ use dial_sinks::wire::wire;
 use insta::assert_json_snapshot;
 use serde_json::Value;
 
-const TOLD: [(SampleKind, &str); 4] = [
+pub(crate) const TOLD: [(SampleKind, &str); 4] = [
     (SampleKind::Single, "single"),
     (SampleKind::Correlated, "correlated"),
     (SampleKind::Incident, "incident"),

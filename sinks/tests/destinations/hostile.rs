@@ -94,7 +94,14 @@ fn poison(assessment: &mut Assessment, text: &str) {
     }
     let evidence = std::mem::take(&mut finding.evidence).into_iter();
     finding.evidence = evidence
-        .map(|one| Evidence { event_name: own(), event_source: own(), source_ip: some(), actor: some(), ..one })
+        .map(|one| Evidence {
+            event_name: own(),
+            event_source: own(),
+            source_ip: some(),
+            actor: some(),
+            target: some(),
+            ..one
+        })
         .collect();
     let context = &mut assessment.context;
     if let Some(account) = &mut context.account {
@@ -134,7 +141,7 @@ pub(crate) mod render {
     ];
 
     /// Where our own links lead.
-    const HOSTS: [&str; 2] = ["https://eu-west-1.console.aws.amazon.com/", "https://attack.mitre.org/"];
+    pub(crate) const HOSTS: [&str; 2] = ["https://eu-west-1.console.aws.amazon.com/", "https://attack.mitre.org/"];
 
     /// Nothing that nobody sees; lines only where a line break is ours.
     pub(crate) fn visible(text: &str) -> Result<(), String> {
@@ -220,7 +227,7 @@ pub(crate) mod render {
     }
 
     /// No address that a renderer would find by itself.
-    fn no_links(text: &str) -> Result<(), String> {
+    pub(crate) fn no_links(text: &str) -> Result<(), String> {
         let chars: Vec<char> = text.chars().collect();
         let domain =
             chars.windows(3).find(|three| three[0].is_alphanumeric() && three[1] == '.' && three[2].is_alphabetic());
@@ -229,6 +236,18 @@ pub(crate) mod render {
             None if text.contains("://") => Err(format!("an address in {text:?}")),
             None => Ok(()),
         }
+    }
+
+    /// HTML: no tag but our line breaks, and no `&` that begins nothing.
+    pub(crate) fn html(text: &str) -> Result<(), String> {
+        visible(text)?;
+        let text = text.replace("<br>", " ");
+        let entities = ["&amp;", "&lt;", "&gt;", "&quot;", "&#39;", "&#96;"];
+        let known: usize = entities.iter().map(|entity| text.matches(entity).count()).sum();
+        if text.contains(['<', '>', '"', '\'', '`', '\n']) || text.matches('&').count() != known {
+            return Err(format!("more than text: {text:?}"));
+        }
+        Ok(())
     }
 
     /// Markdown: what is neither escaped nor code is only ours.
@@ -302,6 +321,10 @@ pub(crate) mod render {
         ] {
             assert!(slack(text).is_err(), "{text:?}");
         }
+        for text in ["<b>x", "a & b", "a\"b", "&copy;", "\u{202e}"] {
+            assert!(html(text).is_err(), "{text:?}");
+        }
+        assert_eq!(html("a&lt;b<br>c"), Ok(()));
         for text in ["*Who*\na&amp;b snake_case `x*y*`", "• evil[.]example", "*1,000 findings*"] {
             assert_eq!(slack(text), Ok(()), "{text:?}");
         }

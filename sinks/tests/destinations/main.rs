@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod answers;
+mod cards;
+mod chat;
 mod golden;
 mod hostile;
 mod inert;

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dial_sinks::destinations::Address;
+use dial_sinks::destinations::google_chat::{GoogleChat, GoogleChatOptions};
+use dial_sinks::destinations::pagerduty::{PagerDuty, PagerDutyOptions};
 use dial_sinks::destinations::slack::{Slack, SlackGrowth, SlackOptions, SlackWay};
+use dial_sinks::destinations::teams::{Teams, TeamsOptions};
 use dial_sinks::destinations::thehive::{TheHive, TheHiveLabels, TheHiveOptions, TheHiveVersion};
 use dial_sinks::destinations::webhook::{Webhook, WebhookHeader, WebhookMethod, WebhookOptions};
 use dial_sinks::secret::Secret;
@@ -79,7 +82,26 @@ pub(crate) fn cases(server: &str, patience: Duration) -> Vec<Case> {
         case("thehive 5", hive(TheHiveVersion::Five, false), r#"{"_id":"~1"}"#, true),
         case("thehive 5 case", hive(TheHiveVersion::Five, true), r#"{"_id":"~1"}"#, true),
         case("thehive 4", hive(TheHiveVersion::Four, false), r#"{"_id":"~1"}"#, true),
+        case("pagerduty", pagerduty(server, patience), r#"{"status":"success"}"#, true),
+        case("teams", teams(server, patience), "1", true),
+        case("google chat", google_chat(server, patience), r#"{"name":"spaces/A/messages/B"}"#, true),
     ]
+}
+
+pub(crate) fn pagerduty(server: &str, patience: Duration) -> (Box<dyn Sink>, Arc<Counted>) {
+    let key = Counted::new(HUSH);
+    let url = Url::parse(&format!("{server}/v2/enqueue")).unwrap();
+    (Box::new(PagerDuty::new(PagerDutyOptions { url, key: key.clone(), patience }).unwrap()), key)
+}
+
+pub(crate) fn teams(server: &str, patience: Duration) -> (Box<dyn Sink>, Arc<Counted>) {
+    let secret = Counted::new(format!("{server}/workflows/x?sig={HUSH}"));
+    (Box::new(Teams::new(TeamsOptions { url: Address::Secret(secret.clone()), patience }).unwrap()), secret)
+}
+
+pub(crate) fn google_chat(server: &str, patience: Duration) -> (Box<dyn Sink>, Arc<Counted>) {
+    let secret = Counted::new(format!("{server}/v1/spaces/A/messages?key=k&token={HUSH}"));
+    (Box::new(GoogleChat::new(GoogleChatOptions { url: Address::Secret(secret.clone()), patience }).unwrap()), secret)
 }
 
 pub(crate) fn slack_webhook(server: &str, patience: Duration) -> (Box<dyn Sink>, Arc<Counted>) {

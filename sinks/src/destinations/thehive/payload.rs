@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use dial_rules::assessment::Assessment;
 use dial_rules::severity::Severity;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::TheHiveVersion;
 use crate::message::Message;
@@ -62,13 +61,9 @@ pub(super) fn severity(severity: Severity) -> u8 {
     }
 }
 
-/// A thread as a `sourceRef`: itself, or a hash of one that is too long or holds what no id does.
+/// A thread as a `sourceRef`.
 pub(super) fn reference(thread: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
-    if (1..=MOST_REFERENCE).contains(&thread.len()) && thread.chars().all(is_plain) {
-        return thread.to_owned();
-    }
-    Sha256::digest(thread).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::destinations::reference::reference(thread, MOST_REFERENCE)
 }
 
 /// A new alert.
@@ -209,14 +204,6 @@ fn seen_in(assessment: &Assessment) -> impl Iterator<Item = (&'static str, Strin
 mod tests {
     use super::*;
     use crate::samples::{SampleKind, sample};
-
-    #[test]
-    fn a_reference_is_the_thread_or_its_hash() {
-        assert_eq!(reference("ab-1_2"), "ab-1_2");
-        assert_eq!(reference(&"x".repeat(129)).len(), 64);
-        assert_eq!(reference("a b").len(), 64);
-        assert_ne!(reference("a b"), reference("a c"));
-    }
 
     #[test]
     fn an_observable_is_named_once() {

@@ -202,7 +202,10 @@ mod tests {
         );
         assert_eq!(body["text"], "Administrator rights granted to a user");
         assert_eq!(body["line"], "[HIGH] SAMPLE · HIGH · Administrator rights granted to a user");
-        assert_eq!((&body["who"], &body["steps"][0]), (&"role Admin as alice".into(), &"iam AttachUserPolicy".into()));
+        assert_eq!(
+            (&body["who"], &body["steps"][0]),
+            (&"role Admin as alice".into(), &"iam AttachUserPolicy bob, AdministratorAccess".into())
+        );
         assert_eq!((&body["none"], &body["nobody"]), (&Json::Null, &"".into()));
         assert_eq!(body["ids"].as_array().map(Vec::len), Some(1));
     }
