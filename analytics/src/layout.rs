@@ -22,6 +22,9 @@ pub const EVENTS: &str = "events/v1";
 /// The folder of dead letters.
 pub const DEAD_LETTERS: &str = "dead-letters";
 
+/// The folder of what was redriven: for each file of dead letters that was, a declaration and a mark.
+pub const REDRIVES: &str = "redrives";
+
 /// The longest file name that is written out.
 const LONGEST: usize = 220;
 
@@ -107,6 +110,65 @@ pub fn dead_letters_key(day: Day, stem: &str) -> String {
     format!("{DEAD_LETTERS}/dt={day}/{stem}.jsonl")
 }
 
+/// The day and the stem of a file of dead letters, by its key; `None` of any other object.
+#[must_use]
+pub fn dead_letters_of(key: &str) -> Option<(Day, &str)> {
+    let (day, name) = key.strip_prefix(DEAD_LETTERS)?.strip_prefix("/dt=")?.split_once('/')?;
+    Some((Day::parse(day)?, name.strip_suffix(".jsonl")?))
+}
+
+/// Begins the number of a file that a redrive has made. No shard's name, and no position, has its underscore.
+const REDRIVEN: &str = "_redriven-";
+
+/// The stem of the files that redriving the letters of a file makes: of rows, and of what is left.
+#[must_use]
+pub fn redriven_stem(stem: &str) -> String {
+    match generation(stem) {
+        Some((base, number)) => format!("{base}{REDRIVEN}{}", number.saturating_add(1)),
+        None => format!("{stem}{REDRIVEN}0"),
+    }
+}
+
+/// The stem of the file whose redrive made this one, if one did.
+#[must_use]
+pub fn redriven_from(stem: &str) -> Option<String> {
+    let (base, number) = generation(stem)?;
+    Some(number.checked_sub(1).map_or_else(|| base.to_owned(), |before| format!("{base}{REDRIVEN}{before}")))
+}
+
+fn generation(stem: &str) -> Option<(&str, u64)> {
+    let (base, number) = stem.rsplit_once(REDRIVEN)?;
+    Some((base, number.parse().ok()?))
+}
+
+/// Whether a file of this stem may hold something of this record. Says yes where the name does not tell.
+#[must_use]
+pub fn may_hold(stem: &str, shard: &Shard, position: &Position) -> bool {
+    let base = stem.split_once(REDRIVEN).map_or(stem, |(base, _)| base);
+    let range = base.strip_prefix(shard.file_name()).and_then(|range| range.strip_prefix('_'));
+    let Some(range) = range else { return false };
+    let parse = |text: &str| {
+        let (sequence, sub) = text.split_once('-').unwrap_or((text, "0"));
+        Position::new(sequence, sub.parse().ok()?).ok()
+    };
+    match range.split_once('_').map(|(first, last)| (parse(first), parse(last))) {
+        Some((Some(first), Some(last))) => (&first..=&last).contains(&position),
+        _ => true,
+    }
+}
+
+/// Where it is declared what redriving a file of dead letters comes to.
+#[must_use]
+pub fn redrive_plan_key(day: Day, stem: &str) -> String {
+    format!("{REDRIVES}/dt={day}/{stem}.plan.json")
+}
+
+/// What is there once all of that is durable.
+#[must_use]
+pub fn redrive_done_key(day: Day, stem: &str) -> String {
+    format!("{REDRIVES}/dt={day}/{stem}.done.json")
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -147,6 +209,43 @@ mod tests {
         let day = Day::of(at("2024-05-01T12:00:00Z"));
         assert_eq!(events_key(day, &stem), "events/v1/dt=2024-05-01/shardId-000000000000_5_9-3.parquet");
         assert_eq!(dead_letters_key(day, &stem), "dead-letters/dt=2024-05-01/shardId-000000000000_5_9-3.jsonl");
+    }
+
+    #[test]
+    fn files_of_redrives_know_what_they_were_made_of() {
+        let stem = "shardId-000000000000_5_9-3";
+        let (one, two) = (redriven_stem(stem), redriven_stem(&redriven_stem(stem)));
+        assert_eq!((redriven_from(stem), redriven_from(&one)), (None, Some(stem.to_owned())));
+        assert_eq!(redriven_from(&two), Some(one.clone()));
+        assert_eq!(two, "shardId-000000000000_5_9-3_redriven-1");
+        let longest = redriven_stem(&format!("{}_redriven-{}", "s".repeat(LONGEST), 9_999));
+        for key in [
+            events_key(Day::LAST, &longest),
+            dead_letters_key(Day::LAST, &longest),
+            redrive_plan_key(Day::LAST, &longest),
+            redrive_done_key(Day::LAST, &longest),
+        ] {
+            assert!(check_key("put", &key).is_ok(), "{key}");
+        }
+        assert_eq!(dead_letters_of(&dead_letters_key(Day::FIRST, &one)), Some((Day::FIRST, one.as_str())));
+        for other in ["dead-letters/a.jsonl", "dead-letters/dt=2024-13-01/a.jsonl", "events/v1/dt=2024-05-01/a.parquet"]
+        {
+            assert_eq!(dead_letters_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_name_tells_what_its_file_cannot_hold() {
+        let shard = Shard::new("shardId-000000000000");
+        let at = |sequence: &str, sub| Position::new(sequence, sub).unwrap();
+        let (stem, other) = ("shardId-000000000000_5_9-3", Shard::new("shardId-00000000000"));
+        for (position, held) in [(at("4", 9), false), (at("5", 0), true), (at("9", 3), true), (at("9", 4), false)] {
+            assert_eq!(may_hold(stem, &shard, &position), held, "{position}");
+            assert_eq!(may_hold(&redriven_stem(stem), &shard, &position), held, "{position}");
+        }
+        assert!(!may_hold(stem, &other, &at("5", 0)));
+        let hashed = format!("shardId-000000000000_{}", sha256_hex(b"x"));
+        assert!(may_hold(&hashed, &shard, &at("5", 0)));
     }
 
     proptest! {

@@ -10,7 +10,8 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use serde_json::{Map, Value};
 
 use crate::dead_letter_file::{Letter, UnreadableLetter, read_letters};
-use crate::layout::{DEAD_LETTERS, EVENTS};
+use crate::dead_letters;
+use crate::layout::EVENTS;
 use crate::position::{Position, RowKey};
 use crate::store::{ObjectStore, StoreError};
 
@@ -128,10 +129,9 @@ pub async fn contents(store: &dyn ObjectStore) -> Result<Contents, ReadError> {
         }
         contents.files.push(listed.key);
     }
-    for listed in store.list(&format!("{DEAD_LETTERS}/")).await? {
-        let file = store.get(&listed.key).await?;
-        contents.dead_letters.extend(read_letters(&file)?);
-        contents.files.push(listed.key);
+    for file in dead_letters::survey(store).await?.files {
+        contents.dead_letters.extend(read_letters(&store.get(&file.key).await?)?);
+        contents.files.push(file.key);
     }
     Ok(contents)
 }

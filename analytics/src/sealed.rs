@@ -59,12 +59,23 @@ impl Sealed {
         context: RowContext,
         first: Position,
         last: Position,
+        rows: Vec<Row>,
+        letters: Vec<Letter>,
+    ) -> Self {
+        let stem = file_stem(&context.shard, &first, &last);
+        Self::named(context, &stem, (first, last), rows, letters)
+    }
+
+    /// The same with files of another name.
+    pub(crate) fn named(
+        context: RowContext,
+        stem: &str,
+        (first, last): (Position, Position),
         mut rows: Vec<Row>,
         mut letters: Vec<Letter>,
     ) -> Self {
         rows.sort_by(|a, b| a.day().cmp(&b.day()).then_with(|| a.order(b)));
         letters.sort_by(|a, b| (a.day(), &a.key).cmp(&(b.day(), &b.key)));
-        let stem = file_stem(&context.shard, &first, &last);
         let event_days = by_day(rows.iter().map(Row::day));
         let letter_days = by_day(letters.iter().map(Letter::day));
         let content = Content {
@@ -74,13 +85,13 @@ impl Sealed {
             dead_letters: letters.len() as u64,
             digest: digest(&rows, &letters),
         };
-        let intent = Intent::new(context.shard.id(), (&first, &last), &stem, context.raw, content);
+        let intent = Intent::new(context.shard.id(), (&first, &last), stem, context.raw, content);
         let events = event_days
             .into_iter()
-            .map(|(day, range)| FilePlan { key: events_key(day, &stem), content: Part::Events(range) });
+            .map(|(day, range)| FilePlan { key: events_key(day, stem), content: Part::Events(range) });
         let dead = letter_days
             .into_iter()
-            .map(|(day, range)| FilePlan { key: dead_letters_key(day, &stem), content: Part::DeadLetters(range) });
+            .map(|(day, range)| FilePlan { key: dead_letters_key(day, stem), content: Part::DeadLetters(range) });
         let files = events.chain(dead).collect();
         Self { context, rows, letters, files, intent }
     }
@@ -112,6 +123,11 @@ impl Sealed {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Those rows, by day and time.
+    pub(crate) fn events(&self) -> &[Row] {
+        &self.rows
     }
 
     /// Dead letters in all files of them.

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use crate::error::{ErrorKind, PortError};
 use crate::lease::{Lease, LeaseChange};
+use crate::producer::{NewRecord, StreamWriter};
 use crate::retry::scatter;
 use crate::store::LeaseStore;
 use crate::stream::{Consumer, GetRecords, IteratorStart, Pushed, ShardPage, StreamClient, Subscription};
@@ -166,6 +167,26 @@ impl Subscription for FailingSubscription {
                 Err(PortError::new("SubscribeToShard", ErrorKind::Unavailable, "injected: the connection broke"))
             }
         }
+    }
+}
+
+#[async_trait]
+impl<T: StreamWriter> StreamWriter for Failing<T> {
+    /// Besides the call, single records of it are refused, at the same rate.
+    async fn put_records(&self, records: &[NewRecord]) -> Result<Vec<Result<(), PortError>>, PortError> {
+        let n = self.calls.load(Ordering::SeqCst);
+        let put = async {
+            let is_kept = |at: &usize| self.faults.of_call(scatter(n) ^ *at as u64).is_none();
+            let kept: Vec<usize> = (0..records.len()).filter(is_kept).collect();
+            let some: Vec<NewRecord> = kept.iter().map(|at| records[*at].clone()).collect();
+            let refused = PortError::new("PutRecords", ErrorKind::Throttled, "injected into one record");
+            let mut results = vec![Err(refused); records.len()];
+            for (at, result) in kept.into_iter().zip(self.inner.put_records(&some).await?) {
+                results[at] = result;
+            }
+            Ok(results)
+        };
+        self.through("PutRecords", put).await
     }
 }
 

@@ -36,6 +36,14 @@ impl KinesisStream {
         Self { client: Client::from_conf(config), stream_name: stream_name.into(), stream_arn: OnceCell::new() }
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn stream_name(&self) -> &str {
+        &self.stream_name
+    }
+
     /// The stream's ARN, which its consumers are registered under. Asked for once.
     async fn stream_arn(&self) -> Result<&str, PortError> {
         let ask = || async {

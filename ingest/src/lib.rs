@@ -86,6 +86,8 @@
 //! [`StreamClient`] and [`LeaseStore`], each with an implementation in [`memory`] and a twin that fails ([`failing`]).
 //! Time is tokio's, so that tests run in virtual time.
 //!
+//! [`Producer`] puts records into a stream, over a port of its own ([`StreamWriter`]).
+//!
 //! Records that the Kinesis Producer Library aggregated come apart ([`kpl`]). What is read ahead is bounded
 //! ([`PrefetchBudget`]); with enhanced fan-out ([`Read::FanOut`]) records are pushed. How many shards the traffic needs
 //! is computed by [`scaling`].
@@ -110,6 +112,8 @@ mod item;
 pub mod kinesis;
 #[cfg(feature = "aws")]
 mod kinesis_push;
+#[cfg(feature = "aws")]
+mod kinesis_put;
 pub mod kpl;
 pub mod lease;
 mod lineage;
@@ -117,6 +121,7 @@ pub mod memory;
 pub mod pace;
 pub mod plan;
 mod processor;
+pub mod producer;
 pub mod progress;
 mod reader;
 mod record;
@@ -142,6 +147,7 @@ pub use config::{Read, WorkerConfig};
 pub use error::{ErrorKind, PortError, ProcessError};
 pub use pace::PollPace;
 pub use processor::{ProcessorFactory, ShardProcessor, ShardStart};
+pub use producer::{NewRecord, Producer, ProducerConfig, PutError, StreamWriter};
 pub use record::{Batch, Record};
 pub use sequence::{Position, SequenceNumber};
 pub use store::LeaseStore;

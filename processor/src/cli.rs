@@ -1,15 +1,21 @@
 //! The command line: what may be typed. Parsed once; nothing looks at raw arguments later.
 
+mod dead_letters;
 mod shards;
 mod sinks;
+mod subscribe;
+mod tail;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dial_rules::severity::Severity;
 
+pub(crate) use dead_letters::{DeadLetters, LetterKind, LettersList, LettersRedrive, LettersShow};
 pub(crate) use shards::{Shards, ShardsList, ShardsPlan, ShardsScale};
 pub(crate) use sinks::{Sinks, SinksList, SinksTest};
+pub(crate) use subscribe::Subscribe;
+pub(crate) use tail::FindingsTail;
 
 /// Detections over CloudTrail: on a laptop with nothing installed, or as a fleet on a Kinesis stream.
 #[derive(Debug, Parser)]
@@ -46,7 +52,7 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Evaluate rules on CloudTrail files
     Scan(Scan),
-    /// Follow the Kinesis stream of the settings; without one, standard input or a folder
+    /// Follow the Kinesis stream of the settings; without one, standard input, a folder or what is posted
     Run(Run),
     /// Check, test and list rules
     #[command(subcommand)]
@@ -57,9 +63,14 @@ pub(crate) enum Command {
     /// See where alerts go, and try it
     #[command(subcommand)]
     Sinks(Sinks),
+    /// See what could not be processed, and process it again
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
     /// See the stream's shards, and change their number
     #[command(subcommand)]
     Shards(Shards),
+    /// Have the alerts of an SNS topic, or some of them, delivered to an SQS queue
+    Subscribe(Subscribe),
     /// Check the settings
     #[command(subcommand)]
     Config(Config),
@@ -142,6 +153,7 @@ pub(crate) enum Role {
   dial run --role detect                   one role, so that the other scales by itself
   dial run --watch /var/log/cloudtrail     new files in a folder, as they appear (no stream set)
   tail -F events.jsonl | dial run          standard input (no stream set)
+  dial run --listen 127.0.0.1:8787         events that are posted, into the stream or the data folder
 
 Stops cleanly on SIGTERM and Ctrl-C: it finishes what it reads, commits, and gives its leases back.")]
 pub(crate) struct Run {
@@ -153,10 +165,14 @@ pub(crate) struct Run {
     /// Without a stream: follow this folder and process CloudTrail files as they appear
     #[arg(long, value_name = "DIR")]
     pub(crate) watch: Option<PathBuf>,
-    /// Stop once everything that is there now has been read
+    /// Accept events by POST /v1/events here, instead of where the settings say; `off` for nowhere. See [door] of the
+    /// settings for the keys that senders need
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "until_drained")]
+    pub(crate) listen: Option<String>,
+    /// Stop once everything that is there now has been read; no events are accepted meanwhile
     #[arg(long)]
     pub(crate) until_drained: bool,
-    /// With a stream: serve /metrics, /healthz and /readyz here, instead of where the settings say; `off` for nowhere
+    /// With a stream or --listen: serve /metrics, /healthz and /readyz here, instead of where the settings say; `off` for nowhere
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) metrics_listen: Option<String>,
 }
@@ -338,6 +354,16 @@ A rule's id may be shortened; `dial rules list` shows it.")]
 
 ID stands for what `dial findings list` shows in its last column; the first digits will do.")]
     Show(FindingsShow),
+    /// Follow live: new findings, and those that grow, as they are recorded
+    #[command(after_help = "Examples:
+  dial findings tail
+  dial findings tail --min-severity high --since 1h
+  dial findings tail --account 'prod-*' --actor '*alice*'
+  dial findings tail --kind correlated --json | jq -r .rule_title
+
+Looks once a second until Ctrl-C. A finding is told once for each content that it comes to have; as JSON, `change` says
+whether it is new or has changed. What is recorded of events from long ago may take a minute to be told.")]
+    Tail(FindingsTail),
 }
 
 #[derive(Debug, Args)]

@@ -9,9 +9,11 @@ mod entry;
 mod error;
 mod evaluation;
 mod filing;
+mod held;
 mod lineage;
 mod meter;
 mod outcome;
+mod packed;
 mod shelf;
 mod sweep;
 mod touched;
@@ -39,6 +41,7 @@ use self::shelf::Shelf;
 use self::touched::Tickets;
 
 pub(crate) use self::error::CorrelateError;
+pub(crate) use self::held::Held;
 pub(crate) use self::meter::{Correlated, Meter};
 pub(crate) use self::sweep::Sweep;
 

@@ -1,4 +1,5 @@
-//! `dial run` without a stream: standard input, or the files of a folder as they appear, over the local stores.
+//! `dial run` without a stream: standard input, the files of a folder as they appear, or what is posted, over the local
+//! stores.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,22 +17,31 @@ use dial_analytics::store::ObjectStore;
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::event::Millis;
 use dial_rules::finding::Finding;
+use dial_rules::policy::routing::Routing;
 use dial_rules::ruleset::RuleSet;
 use dial_rules::tables::Tables;
 use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::sqlite::SqliteFindingStore;
+use dial_sinks::store::FindingStore;
 use dial_sinks::windows::sqlite::SqliteWindowStore;
+use futures::future::OptionFuture;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::alerting::Alerting;
+use crate::alerting::desk::AlertDesk;
 use crate::assess::Assessor;
 use crate::cli::{self, Role};
 use crate::clock::now;
-use crate::commands::run::{show, wants};
+use crate::commands::run::{listener, show, wants};
 use crate::correlator::{Correlator, Ports};
 use crate::detector::{Counts, record};
+use crate::door::Door;
+use crate::door::inbox::{self, Emptier, Segment};
 use crate::failure::{Failure, Outcome, Result};
+use crate::in_place::in_place;
+use crate::monitor::Monitor;
 use crate::output::{Output, note};
 use crate::pipeline::{Detected, Detection};
 use crate::settings::Settings;
@@ -45,10 +55,16 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How often a folder is looked into.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Runs until the input ends or `shutdown`.
+/// How often what was posted is tried again when it could not be processed.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How long after a signal what was posted is still processed.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// Runs until the input ends or `shutdown`. With a door, what is posted is the input, besides the folder that is followed.
 pub(crate) async fn run(
     args: &cli::Run,
-    (rules, assessor): (Arc<RuleSet>, Assessor),
+    door: Option<Door>,
+    (rules, routing, assessor): (Arc<RuleSet>, Routing, Assessor),
     settings: &Settings,
     output: &Output,
     shutdown: CancellationToken,
@@ -57,9 +73,12 @@ pub(crate) async fn run(
     let counts = Arc::new(Counts::default());
     let actors = Arc::new(SqliteActorStore::open(settings.data.actors_file()).await?);
     let findings = Arc::new(SqliteFindingStore::open(settings.data.findings_file()).await?);
+    let assessor = assessor.with_actors(actors.clone());
+    let desk = AlertDesk { assessor: assessor.clone(), routing, rules: rules.clone() };
+    let alerting = Alerting::open(settings, findings.clone(), desk).await?;
+    let findings = alerting.as_ref().map_or(findings as Arc<dyn FindingStore>, Alerting::findings);
     let windows = SqliteWindowStore::open(settings.data.windows_file(), settings.correlation.retention()).await?;
-    let ports =
-        Ports { windows: Arc::new(windows), actors: actors.clone(), findings: findings.clone(), news: news.clone() };
+    let ports = Ports { windows: Arc::new(windows), actors, findings: findings.clone(), news: news.clone() };
     let line = Line {
         correlator: Correlator::new(rules.clone(), ports, counts.correlation.clone()),
         rules,
@@ -75,25 +94,66 @@ pub(crate) async fn run(
         counts: counts.clone(),
         news,
     };
-    let assessor = assessor.with_actors(actors);
-    let work = async {
-        let done = match &args.watch {
-            Some(folder) => line.watch(folder, args.until_drained, &shutdown).await,
-            None => line.standard_input(&shutdown).await,
-        };
-        drop(line); // which ends the showing
-        done
+    let inbox = settings.data.inbox();
+    let (emptier, opened) = match door {
+        None => (inbox::left(&inbox)?, None),
+        Some(door) => {
+            let (keep, emptier) = inbox::open(&inbox, settings.door.backlog_mib.saturating_mul(1 << 20))?;
+            (Some(emptier), Some(door.serve(Arc::new(keep), shutdown.clone())))
+        }
     };
-    let (done, shown) = tokio::join!(work, show(arriving, &assessor, &counts, output));
+    let (door, accepting) = opened.unzip();
+    let is_open = door.is_some();
+    let serving = match is_open {
+        true => listener(args, settings).await?,
+        false => None,
+    };
+    let sources = assessor.enricher().clone();
+    let monitor = Monitor::new(settings.worker.id(), Vec::new(), counts.clone(), sources, shutdown.clone());
+    let serving = serving.map(|listener| listener.serve(Arc::new(monitor.with_door(door))));
+    let work = async {
+        let posted = async {
+            match emptier {
+                Some(emptier) => or_stop(line.posted(&emptier, is_open, &shutdown).await, &shutdown),
+                None => Ok(()),
+            }
+        };
+        let read = async {
+            match &args.watch {
+                Some(folder) => or_stop(line.watch(folder, args.until_drained, &shutdown).await, &shutdown),
+                None if is_open => Ok(()),
+                None => line.standard_input(&shutdown).await,
+            }
+        };
+        let (posted, read, _) = tokio::join!(posted, read, OptionFuture::from(accepting));
+        drop(line); // which ends the showing
+        posted.and(read)
+    };
+    let work = async { tokio::join!(work, show(arriving, &assessor, &counts, output)) };
+    let (done, shown) = match alerting {
+        Some(alerting) => alerting.beside(work, &shutdown).await,
+        None => work.await,
+    };
+    if let Some(serving) = serving {
+        serving.abort();
+    }
     counts.log();
     done.and(shown).map(|()| Outcome::Fine)
+}
+
+/// Has everything else stop where one part failed.
+fn or_stop(done: Result<()>, shutdown: &CancellationToken) -> Result<()> {
+    if done.is_err() {
+        shutdown.cancel();
+    }
+    done
 }
 
 /// The straight line over local stores.
 struct Line {
     rules: Arc<RuleSet>,
     tables: watch::Receiver<Arc<Tables>>,
-    findings: Arc<SqliteFindingStore>,
+    findings: Arc<dyn FindingStore>,
     correlator: Correlator,
     /// The data folder's, where processed files are remembered.
     memory: Arc<dyn ObjectStore>,
@@ -137,6 +197,53 @@ impl Line {
                 return Ok(true);
             }
             self.settle(chunk, name).await?;
+        }
+    }
+
+    /// Processes what was posted, segment by segment; `patiently` where more may come, and a failure may pass. Once there is
+    /// a signal, as far as the time allows: the next start begins with what is left.
+    async fn posted(&self, emptier: &Emptier, patiently: bool, shutdown: &CancellationToken) -> Result<()> {
+        let too_late = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            done = self.empty(emptier, patiently, shutdown) => done,
+            () = too_late => {
+                tracing::warn!("not all that was posted is processed: the next start begins with the rest");
+                Ok(())
+            }
+        }
+    }
+
+    async fn empty(&self, emptier: &Emptier, patiently: bool, shutdown: &CancellationToken) -> Result<()> {
+        while let Some(segment) = emptier.next().await.map_err(|error| Failure::outside("the inbox", error))? {
+            while let Err(error) = self.segment(&segment).await {
+                if !patiently || shutdown.is_cancelled() {
+                    return Err(error);
+                }
+                tracing::error!(%error, "what was posted cannot be processed; it is tried again");
+                tokio::select! {
+                    () = tokio::time::sleep(AGAIN) => {}
+                    () = shutdown.cancelled() => {}
+                }
+            }
+            if let Err(error) = emptier.done(&segment) {
+                tracing::warn!(%error, "a segment of the inbox is done and stays: it is processed again at the next start");
+            }
+        }
+        Ok(())
+    }
+
+    /// What goes into one archive file depends on the segment alone, so doing it again adds nothing.
+    async fn segment(&self, segment: &Segment) -> Result<()> {
+        let mut decoded = segment.bodies().flat_map(Decoder::record);
+        loop {
+            let chunk: Vec<Decoded> = in_place(|| decoded.by_ref().take(CHUNK).collect());
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            self.settle(chunk, "what was posted").await?;
         }
     }
 

@@ -12,6 +12,7 @@ mod context;
 mod correlator;
 mod demo;
 mod detector;
+mod door;
 mod enrich;
 mod failure;
 mod follow_ups;
@@ -71,7 +72,9 @@ async fn run(cli: Cli) -> Result<Outcome> {
         Command::Rules(command) => commands::rules::run(command, &settings, &output).await,
         Command::Findings(command) => commands::findings::run(command, &settings, &output).await,
         Command::Sinks(command) => commands::sinks::run(command, &settings, &output).await,
+        Command::DeadLetters(command) => commands::dead_letters::run(command, &settings, &output).await,
         Command::Shards(command) => commands::shards::run(command, &settings, &output).await,
+        Command::Subscribe(args) => commands::subscribe::run(args, &settings, &output).await,
         Command::Config(Config::Check) => commands::config::check(&settings, &output).await,
     }
 }

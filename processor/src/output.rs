@@ -11,6 +11,9 @@ use serde::Serialize;
 use crate::failure::{Failure, Result};
 use crate::story;
 
+/// How long most lines of JSON are at most, in bytes.
+const LINE: usize = 8 * 1024;
+
 /// Where a command's results go.
 pub(crate) struct Output {
     json: bool,
@@ -30,7 +33,10 @@ impl Output {
 
     /// One line of JSON.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_string(value).map_err(|error| Failure::outside("JSON", error))?;
+        // With room for most: growing by and by costs more than writing.
+        let mut text = Vec::with_capacity(LINE);
+        serde_json::to_writer(&mut text, value).map_err(|error| Failure::outside("JSON", error))?;
+        let text = String::from_utf8(text).map_err(|error| Failure::outside("JSON", error))?;
         self.line(&harmless(text))
     }
 
@@ -63,6 +69,15 @@ impl Output {
 
     /// A finding as one line for people: `12:04:31  HIGH  …`; of a correlated one also how many events it rests on.
     pub(crate) fn finding_line(&self, assessment: &Assessment) -> Result<()> {
+        self.line(&self.finding_words(assessment))
+    }
+
+    /// The same of a finding that was told before and has changed since.
+    pub(crate) fn grown_line(&self, assessment: &Assessment) -> Result<()> {
+        self.line(&format!("{}  (changed)", self.finding_words(assessment)))
+    }
+
+    fn finding_words(&self, assessment: &Assessment) -> String {
         let Assessment { finding, context, .. } = assessment;
         let (subject, severity) = (&finding.subject, assessment.severity());
         let word = format!("{:<8}", severity.as_str().to_uppercase());
@@ -74,7 +89,7 @@ impl Output {
         let own = subject.account_id.as_ref().map(|account| format!(" ({account})"));
         let who = who.as_deref().map(|who| own.and_then(|own| who.strip_suffix(&own)).unwrap_or(who));
         let events = story::is_correlated(finding).then(|| format!(", {} events", finding.event_count_text()));
-        self.line(&format!(
+        format!(
             "{}  {}  {}  {} ({}){}",
             clock(finding.first_seen),
             self.paint(&word, severity),
@@ -82,7 +97,7 @@ impl Output {
             plain(who.unwrap_or("somebody")),
             plain(&place.join(" ")),
             events.unwrap_or_default(),
-        ))
+        )
     }
 
     /// A word in green for what holds, in red for what does not.
@@ -163,7 +178,8 @@ fn steers(c: char) -> bool {
 
 /// The same JSON with what steers terminals escaped: of that, JSON itself escapes only what comes before the blank.
 fn harmless(json: String) -> String {
-    if !json.contains(steers) {
+    // JSON escapes what of ASCII would do so, but for the last.
+    if !json.bytes().any(|byte| byte >= 0x7f) || !json.contains(steers) {
         return json;
     }
     // None of it is beyond the first plane, so four digits do.

@@ -59,25 +59,30 @@ impl Detection<'_> {
     /// correlations make no findings.
     pub(crate) fn event(&self, event: &Event, arrival: Option<Millis>, detected: &mut Detected) {
         detected.events += 1;
+        let correlations = self.rules.correlations();
         for found in self.rules.evaluate_with(event, self.tables) {
-            if self.rules.correlations().makes_findings(&found.rule.id) {
-                detected.findings.push(Finding::single(&found));
+            let tells = correlations.makes_findings(&found.rule.id);
+            let listed = correlations.listing(&found.rule.id).next().is_some();
+            if !tells && !listed {
+                continue;
             }
-            self.file(&found, arrival, detected);
+            let finding = Finding::single(&found);
+            if listed {
+                self.file(&found, &finding, arrival, detected);
+            }
+            if tells {
+                detected.findings.push(finding);
+            }
         }
         detected.follow_up.links.extend(lineage::links(event));
     }
 
-    fn file(&self, found: &Match<'_>, arrival: Option<Millis>, detected: &mut Detected) {
-        let correlations = self.rules.correlations();
-        if correlations.listing(&found.rule.id).next().is_none() {
-            return;
-        }
+    fn file(&self, found: &Match<'_>, finding: &Finding, arrival: Option<Millis>, detected: &mut Detected) {
         if arrival.is_some_and(|arrival| arrival.saturating_sub(found.event.time()) > self.allowed_lateness) {
             detected.uncorrelated.late += 1;
             return;
         }
-        let filing = correlations.file(found, self.tables, &lineage::origin(found.event));
+        let filing = self.rules.correlations().file_single(finding, found, self.tables, &finding.subject.origin);
         detected.uncorrelated.missing += filing.missing;
         detected.uncorrelated.left_out += filing.left_out;
         detected.follow_up.filed.extend(filing.filed);
@@ -90,6 +95,35 @@ impl Detection<'_> {
                 Decoded::Event(event) => self.event(&event, Some(arrival), detected),
                 Decoded::DeadLetter(letter) => detected.dead_letters.push(letter),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::correlator::tests::scene::{by_alice, chained};
+    use dial_rules::event::parse_rfc3339;
+
+    #[test]
+    fn a_late_event_makes_its_own_finding_takes_no_part_in_correlations_and_is_counted() {
+        let (rules, tables) = (chained(), Tables::default());
+        let allowed_lateness = 60_000;
+        let detection = Detection { rules: &rules, tables: &tables, allowed_lateness };
+        let event = by_alice("a", 7, "First");
+        let time = parse_rfc3339(event["eventTime"].as_str().unwrap()).unwrap();
+        for (arrival, late) in
+            [(time - 5, 0), (time, 0), (time + allowed_lateness, 0), (time + allowed_lateness + 1, 1), (Millis::MAX, 1)]
+        {
+            let mut detected = Detected::default();
+            detection.record(event.to_string().as_bytes(), arrival, &mut detected);
+            assert_eq!(detected.findings.len(), 1, "{arrival}");
+            assert_eq!(detected.uncorrelated, Uncorrelated { late, ..Uncorrelated::default() }, "{arrival}");
+            assert_eq!(detected.follow_up.filed.len() as u64, 1 - late, "{arrival}");
+            let meter = Meter::default();
+            detected.uncorrelated.count(detected.follow_up.filed.len(), &meter);
+            let counted = meter.read();
+            assert_eq!((counted.late, counted.filed), (late, 1 - late));
         }
     }
 }

@@ -4,7 +4,6 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use dial_rules::correlation::Filed;
 use dial_rules::dead_letter::DeadLetter;
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::event::{Event, Millis};
@@ -14,13 +13,15 @@ use dial_rules::ruleset::RuleSet;
 use dial_rules::tables::Tables;
 use tokio::sync::mpsc;
 
-use crate::correlator::FollowUp;
+use crate::correlator::{CorrelateError, FollowUp, Held};
 use crate::inputs::Input;
 use crate::patient::StopFlag;
 use crate::pipeline::{Detected, Detection};
 
 /// How many findings travel together from a reading thread to whoever collects them.
 const BATCH: usize = 256;
+/// How many bytes of matches do.
+const FILED: usize = 64 * 1024;
 
 /// What the reading threads report.
 #[derive(Debug)]
@@ -30,7 +31,9 @@ pub(crate) enum Report {
     /// What events teach of who is behind credentials.
     Links(Vec<Link>),
     /// Matches on their way to windows, as far as their events say themselves who acts.
-    Filed(Vec<Filed>),
+    Filed(Held),
+    /// Matches that could not be filed.
+    Unfiled(CorrelateError),
     /// Bytes of an input that are no event.
     DeadLetter { input: String, letter: DeadLetter },
     /// An input that could not be opened.
@@ -71,6 +74,7 @@ impl Scan {
                 sender: sender.clone(),
                 progress: progress.clone(),
                 held: Detected::default(),
+                filed: Held::default(),
             };
             let (inputs, next) = (inputs.clone(), next.clone());
             tokio::task::spawn_blocking(move || reader.run(&inputs, &next));
@@ -87,6 +91,8 @@ struct Reader {
     sender: mpsc::Sender<Report>,
     progress: Arc<Progress>,
     held: Detected,
+    /// Packed here: what many threads allocate and another frees is dear.
+    filed: Held,
 }
 
 /// Whoever collects the reports is gone, or wants no more.
@@ -121,8 +127,9 @@ impl Reader {
                     if found > 0 {
                         self.progress.matches.fetch_add(found, Ordering::Relaxed);
                     }
-                    let held = &self.held;
-                    if held.findings.len().max(held.follow_up.len()) >= BATCH {
+                    self.pack()?;
+                    let Detected { findings, follow_up, .. } = &self.held;
+                    if findings.len().max(follow_up.len()) >= BATCH || self.filed.bytes() >= FILED {
                         self.flush()?;
                     }
                 }
@@ -143,17 +150,27 @@ impl Reader {
         (self.held.findings.len() - before) as u64
     }
 
+    fn pack(&mut self) -> Result<(), Stopped> {
+        for one in self.held.follow_up.filed.drain(..) {
+            if let Err(error) = self.filed.add(&one) {
+                return self.sender.blocking_send(Report::Unfiled(error)).map_err(|_| Stopped);
+            }
+        }
+        Ok(())
+    }
+
     fn stopped(&self) -> bool {
         self.progress.stop.load(Ordering::Relaxed)
     }
 
     fn flush(&mut self) -> Result<(), Stopped> {
         let Detected { findings, follow_up, .. } = std::mem::take(&mut self.held);
-        let FollowUp { links, filed } = follow_up;
+        let FollowUp { links, .. } = follow_up;
+        let filed = std::mem::take(&mut self.filed);
         if !links.is_empty() {
             self.send(Report::Links(links))?;
         }
-        if !filed.is_empty() {
+        if filed.bytes() > 0 {
             self.send(Report::Filed(filed))?;
         }
         if findings.is_empty() { Ok(()) } else { self.send(Report::Findings(findings)) }

@@ -13,6 +13,7 @@ mod aws_name;
 mod correlation;
 mod data;
 mod document;
+mod door;
 mod environment;
 mod log;
 mod log_filter;
@@ -50,11 +51,13 @@ pub(crate) use self::alerts::Alerts;
 pub(crate) use self::archive::Archive;
 pub(crate) use self::correlation::Correlation;
 pub(crate) use self::data::Data;
+pub(crate) use self::door::{Door, read_key};
 pub(crate) use self::log::Log;
 pub(crate) use self::metrics::{Listen, Metrics};
 pub(crate) use self::organizations::Organizations;
 pub(crate) use self::reputation::Reputation;
 pub(crate) use self::rules::Rules;
+pub(crate) use self::secret_place::SecretPlace;
 pub(crate) use self::sinks::{Kind as SinkKind, Sink, Sinks};
 pub(crate) use self::stream::{Initial, ReadBy, Stream};
 pub(crate) use self::tables::Tables;
@@ -87,6 +90,7 @@ pub(crate) struct Settings {
     pub(crate) sinks: Sinks,
     pub(crate) alerts: Alerts,
     pub(crate) metrics: Metrics,
+    pub(crate) door: Door,
     pub(crate) log: Log,
     /// Where each key was set.
     #[serde(skip)]
@@ -187,6 +191,7 @@ impl Settings {
             ("sinks", sinks::faults(&self.sinks)),
             ("alerts", self.alerts.faults()),
             ("metrics", self.metrics.faults()),
+            ("door", self.door.faults()),
             ("log", self.log.faults()),
         ])
     }

@@ -6,17 +6,22 @@ use std::sync::Arc;
 use dial_analytics::folder::FolderStore;
 use dial_analytics::s3::S3Store;
 use dial_analytics::store::ObjectStore;
+use dial_rules::finding::Finding;
 use dial_sinks::actors::ActorStore;
 use dial_sinks::actors::dynamodb::DynamoActorStore;
 use dial_sinks::actors::sqlite::SqliteActorStore;
 use dial_sinks::dynamodb::DynamoFindingStore;
 use dial_sinks::outbox::store::Outbox;
 use dial_sinks::sqlite::SqliteFindingStore;
+use dial_sinks::windows::dynamodb::DynamoWindowStore;
+use dial_sinks::windows::sqlite::SqliteWindowStore;
+use tokio::sync::mpsc;
 
 use crate::aws;
 use crate::bucket;
+use crate::correlator::Ports;
 use crate::failure::{Failure, Result};
-use crate::settings::Settings;
+use crate::settings::{Data, Settings};
 
 /// The store of findings to read: the folder that was named, else DynamoDB when a stream is set, else the data folder.
 /// `None` when the folder has no findings yet.
@@ -52,6 +57,60 @@ pub(crate) async fn actors(settings: &Settings, folder: Option<&Path>) -> Result
         return Ok(None);
     }
     Ok(Some(Arc::new(SqliteActorStore::open(file).await?)))
+}
+
+/// The stores that the detect role records in: those of the folder that was named, else DynamoDB when a stream is set, else
+/// those of the data folder. New findings are passed on to `news`.
+///
+/// # Errors
+/// When one of them cannot be opened.
+pub(crate) async fn to_record(
+    settings: &Settings,
+    folder: Option<&Path>,
+    news: mpsc::UnboundedSender<Finding>,
+) -> Result<Ports> {
+    let retention = settings.correlation.retention();
+    if folder.is_none() && settings.stream.name.is_some() {
+        let client = aws_sdk_dynamodb::Client::new(&aws::config().await);
+        return Ok(Ports {
+            windows: Arc::new(DynamoWindowStore::new(client.clone(), settings.tables.windows(), retention)),
+            actors: Arc::new(DynamoActorStore::new(client.clone(), settings.tables.actors())),
+            findings: Arc::new(DynamoFindingStore::new(client, settings.tables.findings())),
+            news,
+        });
+    }
+    let data = Data { folder: folder.unwrap_or(&settings.data.folder).to_owned() };
+    Ok(Ports {
+        windows: Arc::new(SqliteWindowStore::open(data.windows_file(), retention).await?),
+        actors: Arc::new(SqliteActorStore::open(data.actors_file()).await?),
+        findings: Arc::new(SqliteFindingStore::open(data.findings_file()).await?),
+        news,
+    })
+}
+
+/// The archive to read: the folder that was named, else what the settings name; `None` when it is a folder that is not there
+/// yet.
+///
+/// # Errors
+/// When the folder that was named is not there, or the archive cannot be opened.
+pub(crate) async fn archive_to_read(
+    settings: &Settings,
+    folder: Option<&Path>,
+) -> Result<Option<Arc<dyn ObjectStore>>> {
+    if let Some(folder) = folder {
+        return match folder.is_dir() {
+            true => archive_folder(folder).map(Some),
+            false => Err(Failure::Usage(format!("--data {}: there is no such folder", folder.display()))),
+        };
+    }
+    let place = settings.archive.location.as_deref();
+    let local = place.map_or(Some(settings.data.folder.as_path()), |place| {
+        Some(Path::new(place)).filter(|_| !place.starts_with("s3://"))
+    });
+    match local {
+        Some(local) if !local.is_dir() => Ok(None),
+        _ => archive(settings).await.map(Some),
+    }
 }
 
 /// The place of the archive: what the settings name, else the data folder.

@@ -229,6 +229,16 @@ fn a_trial_that_is_over_is_reported_with_what_to_delete() {
     let shown = folder.run_on_terminal("rules staged").expect(0, &[]).out;
     assert!(shown.contains(SECRET) && shown.contains("days left"), "{shown}");
 
+    // A correlation may be on trial as well.
+    let correlated = attack_findings().values().find(|finding| finding["kind"] == "correlated").unwrap();
+    let trial =
+        format!("[[policy.staged]]\nrule = '{}'\nuntil = 2100-01-01\n", correlated["rule_id"].as_str().unwrap());
+    folder.write("dial.toml", trial);
+    let report = &folder.run("rules staged").expect(0, &[]).json()[0];
+    let of_correlation =
+        attack_findings().values().filter(|finding| finding["rule_id"] == correlated["rule_id"]).count();
+    assert_eq!((&report["title"], &report["findings"]), (&correlated["rule_title"], &Value::from(of_correlation)));
+
     folder.write("dial.toml", settings("2026-03-01"));
     let ended = folder.run("rules staged").expect(0, &["dial.toml: line 1: this trial is over", "delete"]);
     assert_eq!(ended.json()[0]["promoted"], true);

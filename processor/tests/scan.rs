@@ -427,3 +427,51 @@ fn the_first_signal_ends_a_scan_that_waits_for_input_with_what_it_has_found() {
         drop(stdin);
     }
 }
+
+/// A call, and what identifies who made it.
+fn call(id: &str, second: u32, name: &str, identity: serde_json::Value) -> serde_json::Value {
+    serde_json::json!({
+        "eventVersion": "1.08", "eventID": id, "eventTime": format!("2026-01-31T12:00:{second:02}Z"),
+        "eventSource": "iam.amazonaws.com", "eventName": name, "recipientAccountId": "111122223333",
+        "awsRegion": "eu-west-1", "userIdentity": identity,
+    })
+}
+
+#[test]
+fn links_that_come_after_what_they_explain_are_followed_back() {
+    let correlation = "\n---\ntitle: Both\nid: 00000000-0000-4000-8000-00000000000a\ncorrelation:\n    type: \
+        temporal_ordered\n    rules: [00000000-0000-4000-8000-000000000001, 00000000-0000-4000-8000-000000000002]\n    \
+        group-by: [dial.actor]\n    timespan: 10m\nlevel: high\n";
+    let parts = [
+        rule("00000000-0000-4000-8000-000000000001", "CreateUser"),
+        rule("00000000-0000-4000-8000-000000000002", "DeleteUser"),
+    ];
+    let key = format!("ASIA{:016}", 7);
+    let alice = || serde_json::json!({ "type": "IAMUser", "arn": "arn:aws:iam::111122223333:user/alice" });
+    let with_key = serde_json::json!({ "type": "AssumedRole", "accessKeyId": key });
+    let (first, second) = (call("a", 1, "CreateUser", alice()), call("b", 2, "DeleteUser", with_key));
+    let mut link = call("c", 0, "AssumeRole", alice());
+    link["eventSource"] = "sts.amazonaws.com".into();
+    link["responseElements"] = serde_json::json!({ "credentials": { "accessKeyId": key } });
+    let correlated = |folder: &Folder| -> Vec<serde_json::Value> {
+        let all = folder.run("findings list --all").expect(0, &[]).json();
+        all.into_iter().filter(|finding| finding["kind"] == "correlated").collect()
+    };
+    // In one scan, whose link comes last; and in a later one, beside nothing else.
+    for scans in [vec![vec![&first, &second, &link]], vec![vec![&second], vec![&first], vec![&link]]] {
+        let folder = Folder::new();
+        folder.write("rules/rules.yml", format!("{}\n---\n{}{correlation}", parts[0], parts[1]));
+        for (n, events) in scans.iter().enumerate() {
+            assert_eq!(correlated(&folder), [] as [serde_json::Value; 0], "before scan {n}");
+            let events: Vec<serde_json::Value> = events.iter().map(|event| (*event).clone()).collect();
+            folder.write("a.json", lines(&events));
+            let ended = folder.run("scan --save --rules rules a.json");
+            assert!(ended.code < 2, "{}", ended.err);
+        }
+        let found = correlated(&folder);
+        assert_eq!(found.len(), 1, "{found:?}");
+        let evidence: Vec<&str> =
+            found[0]["evidence"].as_array().unwrap().iter().map(|one| one["event_id"].as_str().unwrap()).collect();
+        assert_eq!(evidence, ["a", "b"]);
+    }
+}

@@ -91,7 +91,7 @@ fn is_rejection(code: &str) -> bool {
 }
 
 /// An error in words: the service's code and message, else the chain of causes. Never the answer itself.
-pub(crate) fn words<E, R>(error: &SdkError<E, R>) -> String
+pub fn words<E, R>(error: &SdkError<E, R>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,

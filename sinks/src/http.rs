@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use thiserror::Error as ThisError;
@@ -15,7 +15,7 @@ use crate::sink::SendError;
 const USER_AGENT: &str = concat!("dial/", env!("CARGO_PKG_VERSION"));
 
 /// Most bytes of a sink's answer that are read.
-const MOST_ANSWERED: usize = 64 * 1024;
+const MOST_ANSWERED: usize = 1024 * 1024;
 
 /// A client that follows no redirects: a key must not go where an answer points. An answer that is not there after
 /// `patience` is given up. Proxies of the environment are used, but never for what is asked without TLS: that is on this
@@ -153,13 +153,18 @@ pub async fn body(mut response: Response, largest: usize) -> Result<Vec<u8>, Bro
     Ok(body)
 }
 
+/// A request with a body of JSON.
+pub(crate) fn with_json(request: RequestBuilder, body: &serde_json::Value) -> RequestBuilder {
+    request.header(CONTENT_TYPE, "application/json; charset=utf-8").body(body.to_string())
+}
+
 /// A sink's answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// At most 64 KiB; of an answer that is larger nothing.
-    pub(crate) body: Vec<u8>,
+    /// At most 1 MiB, or why there is no body.
+    pub(crate) body: Result<Vec<u8>, Broken>,
 }
 
 impl Answer {
@@ -170,8 +175,21 @@ impl Answer {
     pub(crate) async fn to(request: RequestBuilder) -> Result<Answer, SendError> {
         let response = request.send().await.map_err(Broken::from)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = body(response, MOST_ANSWERED).await.unwrap_or_default();
+        let body = body(response, MOST_ANSWERED).await;
         Ok(Answer { status, headers, body })
+    }
+
+    /// The body as far as it is there.
+    pub(crate) fn said(&self) -> &[u8] {
+        self.body.as_deref().unwrap_or_default()
+    }
+
+    /// The body, where nothing can be concluded without it.
+    ///
+    /// # Errors
+    /// Why it is not there.
+    pub(crate) fn whole(&self) -> Result<&[u8], SendError> {
+        self.body.as_deref().map_err(|broken| broken.clone().into())
     }
 
     /// Why it was not taken, by the status; `None` when it was. `said` is what the body says of it, in words that are known
@@ -245,7 +263,7 @@ mod tests {
 
     fn answered(status: u16, retry: Option<&str>) -> Option<SendError> {
         let headers = retry.map(|text| (RETRY_AFTER, text.parse().unwrap())).into_iter().collect();
-        let answer = Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: Vec::new() };
+        let answer = Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: Ok(Vec::new()) };
         let now = DateTime::parse_from_rfc3339("2026-01-01T00:00:00Z").unwrap().with_timezone(&Utc);
         answer.refusal(Some("no_service"), now)
     }

@@ -13,7 +13,7 @@
 
 pub mod actors;
 pub mod arn;
-mod aws_error;
+pub mod aws_error;
 mod bounds;
 pub mod circuit;
 pub mod destinations;

@@ -70,7 +70,7 @@ pub struct Moment {
     pub who: String,
     /// From where: an address with its country, or a service.
     pub from: String,
-    /// What: `iam AttachUserPolicy`.
+    /// What, and to what where that is known: `iam AttachUserPolicy bob, AdministratorAccess`.
     pub what: String,
     /// The account, with its name where that is known.
     pub account: String,

@@ -71,7 +71,7 @@ fn single(last: Millis) -> Message {
         of: [text("account", "111122223333"), text("actor", "role Admin as alice")].into(),
     };
     let title = finding.subject.rule_title.clone();
-    let step = moment(last, "iam AttachUserPolicy", &title);
+    let step = moment(last, "iam AttachUserPolicy bob, AdministratorAccess", &title);
     message("single", group, title, vec![assessed(finding)], vec![step], last)
 }
 
@@ -104,7 +104,7 @@ fn storm(last: Millis) -> Message {
         event_finding(1_000 + n, BUCKET_OPENED, title, Severity::Medium, last - before)
     };
     let told = (1..=STORM).rev().take(MOST_SHOWN + 1).map(|n| assessed(one(n))).collect();
-    let step = moment(last, "s3 PutBucketPolicy", title);
+    let step = moment(last, "s3 PutBucketPolicy invoices-1000", title);
     let group = Group::Storm { rule_id: BUCKET_OPENED.to_owned() };
     let mut message = message("storm", group, format!("1,000 × {title} in 1 min"), told, vec![step], last);
     message.finding_ids = (1..=STORM).rev().map(id).collect();
@@ -167,10 +167,11 @@ fn advice() -> Advice {
 
 /// The finding of one event.
 fn event_finding(n: u64, rule_id: &str, title: &str, severity: Severity, at: Millis) -> Finding {
-    let (event_source, event_name) = match rule_id {
-        BUCKET_OPENED => ("s3.amazonaws.com", "PutBucketPolicy"),
-        _ => ("iam.amazonaws.com", "AttachUserPolicy"),
+    let (event_source, event_name, target) = match rule_id {
+        BUCKET_OPENED => ("s3.amazonaws.com", "PutBucketPolicy", format!("invoices-{}", n.saturating_sub(1_000))),
+        _ => ("iam.amazonaws.com", "AttachUserPolicy", "bob, AdministratorAccess".to_owned()),
     };
+    let evidence = Evidence { target: Some(target), ..bare_evidence(n, at, event_source, event_name, rule_id) };
     Finding {
         finding_id: id(n),
         kind: FindingKind::Single,
@@ -180,7 +181,7 @@ fn event_finding(n: u64, rule_id: &str, title: &str, severity: Severity, at: Mil
         last_seen: at,
         group: BTreeMap::new(),
         event_count: 1,
-        evidence: [bare_evidence(n, at, event_source, event_name, rule_id)].into(),
+        evidence: [evidence].into(),
         bucket: None,
         order_ambiguous: false,
         completed_by: BTreeSet::new(),
@@ -215,6 +216,7 @@ struct Step {
     before: Millis,
     service: &'static str,
     name: &'static str,
+    target: &'static str,
     rule_id: &'static str,
     rule: &'static str,
 }
@@ -224,6 +226,7 @@ const STEPS: [Step; 3] = [
         before: 540_000,
         service: "iam",
         name: "DeactivateMFADevice",
+        target: "alice",
         rule_id: MFA_REMOVED,
         rule: "MFA device removed",
     },
@@ -231,6 +234,7 @@ const STEPS: [Step; 3] = [
         before: 180_000,
         service: "iam",
         name: "CreateAccessKey",
+        target: "bob",
         rule_id: KEY_MADE,
         rule: "Access key made for another user",
     },
@@ -238,13 +242,15 @@ const STEPS: [Step; 3] = [
         before: 0,
         service: "iam",
         name: "AttachUserPolicy",
+        target: "bob, AdministratorAccess",
         rule_id: ROLE_MADE_ADMIN,
         rule: "Administrator rights granted to a user",
     },
 ];
 
 fn chain_moments(last: Millis) -> Vec<Moment> {
-    STEPS.iter().map(|step| moment(last - step.before, &format!("{} {}", step.service, step.name), step.rule)).collect()
+    let what = |step: &Step| format!("{} {} {}", step.service, step.name, step.target);
+    STEPS.iter().map(|step| moment(last - step.before, &what(step), step.rule)).collect()
 }
 
 fn moment(time: Millis, what: &str, rule: &str) -> Moment {
@@ -262,6 +268,7 @@ fn moment(time: Millis, what: &str, rule: &str) -> Moment {
 fn evidence_of(step: &Step, n: u64, at: Millis) -> Evidence {
     let own = |text: &str| Some(text.to_owned());
     Evidence {
+        target: own(step.target),
         account_id: own("111122223333"),
         region: own("eu-west-1"),
         actor: own("role Admin as alice"),

@@ -21,7 +21,7 @@ pub struct Telling {
     pub timeline: Vec<String>,
     /// The other findings of the message, one line each.
     pub others: Vec<String>,
-    /// How many findings the alert has, where it is more than one: `1,000 findings so far, 20 more shown`.
+    /// How many findings the alert has, where it is more than one: `1,000 findings, 3 of them new`.
     pub count: Option<String>,
 }
 
@@ -95,10 +95,14 @@ fn who(finding: &Finding, context: &Context) -> Option<String> {
 /// What was called, each call once, in the order in which it first was.
 fn what(message: &Message) -> Option<String> {
     const MOST: usize = 6;
+    // What the one call was about is a fact of its own.
+    let target = single_target(&message.lead.finding);
     let mut calls: Vec<&str> = Vec::new();
     for moment in &message.moments {
-        if !calls.contains(&moment.what.as_str()) {
-            calls.push(&moment.what);
+        let bare = target.and_then(|target| moment.what.strip_suffix(target)?.strip_suffix(' '));
+        let call = bare.unwrap_or(&moment.what);
+        if !calls.contains(&call) {
+            calls.push(call);
         }
     }
     let beyond = calls.len().saturating_sub(MOST);
@@ -107,11 +111,17 @@ fn what(message: &Message) -> Option<String> {
     (!calls.is_empty()).then(|| format!("{}{more}", calls.join(" → ")))
 }
 
-/// What a correlated finding groups by beside who acted: `bucketName data`.
+/// What a correlated finding groups by beside who acted: `bucketName data`; of a finding of one event what its call is about.
 fn on_what(finding: &Finding) -> Option<String> {
     let of_one = |(name, value): (&String, &String)| format!("{} {value}", name.rsplit('.').next().unwrap_or(name));
     let things: Vec<String> = finding.group.iter().filter(|(name, _)| *name != ACTOR).map(of_one).collect();
-    (!things.is_empty()).then(|| things.join(", "))
+    if things.is_empty() { single_target(finding).map(str::to_owned) } else { Some(things.join(", ")) }
+}
+
+/// What the call of a finding of one event is about.
+fn single_target(finding: &Finding) -> Option<&str> {
+    let evidence = finding.evidence.first().filter(|_| finding.kind == FindingKind::Single)?;
+    evidence.target.as_deref().filter(|target| !target.is_empty())
 }
 
 /// The account, by name where it has one, and the region.
@@ -203,13 +213,11 @@ fn other_line(assessment: &Assessment) -> String {
 
 fn count(message: &Message) -> Option<String> {
     let named = message.finding_ids.len() as u64;
-    let told = 1 + message.others.len() as u64;
     if message.count <= 1 {
         return None;
     }
     let new = if named < message.count { format!(", {} of them new", thousands(named)) } else { String::new() };
-    let shown = if told < named { format!("; {told} are shown here") } else { String::new() };
-    Some(format!("{} findings{new}{shown}", thousands(message.count)))
+    Some(format!("{} findings{new}", thousands(message.count)))
 }
 
 /// `2024-05-01 12:04:31`, in UTC.
@@ -245,6 +253,7 @@ mod tests {
         assert_eq!(single.headline, "SAMPLE · HIGH · Administrator rights granted to a user");
         assert_eq!(text(&single, "Who"), Some("role Admin as alice"));
         assert_eq!(text(&single, "Did what"), Some("iam AttachUserPolicy"));
+        assert_eq!(text(&single, "To what"), Some("bob, AdministratorAccess"));
         assert_eq!(text(&single, "Where"), Some("payments (111122223333) · production · eu-west-1"));
         assert_eq!(
             text(&single, "From"),
@@ -257,13 +266,17 @@ mod tests {
     fn a_correlated_one_has_a_timeline_and_a_storm_a_count() {
         let correlated = Telling::of(&sample(SampleKind::Correlated));
         assert_eq!(text(&correlated, "Who"), Some("alice (111122223333)"));
-        assert_eq!(correlated.timeline.len(), 3);
+        assert_eq!((text(&correlated, "To what"), correlated.timeline.len()), (None, 3));
         assert!(
-            correlated.timeline[0].starts_with("2026-03-03 09:51:00 · iam DeactivateMFADevice · role Admin as alice")
+            correlated.timeline[0]
+                .starts_with("2026-03-03 09:51:00 · iam DeactivateMFADevice alice · role Admin as alice")
         );
         let storm = Telling::of(&sample(SampleKind::Storm));
-        assert_eq!(storm.count.as_deref(), Some("1,000 findings; 21 are shown here"));
+        assert_eq!(storm.count.as_deref(), Some("1,000 findings"));
         assert_eq!(storm.others.len(), 20);
+        let mut grown = sample(SampleKind::Incident);
+        grown.count = 12;
+        assert_eq!(Telling::of(&grown).count.as_deref(), Some("12 findings, 3 of them new"));
     }
 
     #[test]

@@ -8,9 +8,11 @@
 //! is different in each [`Medium`]. Lengths are counted in UTF-16 units, which is the most that any destination counts for a
 //! character, and of what comes out, escapes included.
 
+mod address;
 mod hidden;
 mod medium;
 
+pub use self::address::https_address;
 pub use self::hidden::is_hidden;
 pub use self::medium::Medium;
 
@@ -72,6 +74,9 @@ impl Cut {
             let piece = self.medium.piece(chars, at);
             let Some(left) = self.left.checked_sub(units(&piece)) else {
                 self.out.truncate(self.fits.unwrap_or_default());
+                while self.out.ends_with(|c| self.medium.needs_next(c)) {
+                    self.out.pop();
+                }
                 self.is_cut = true;
                 return;
             };

@@ -13,6 +13,7 @@ use super::shard::MemoryShard;
 use super::subscription::{FanOut, MemorySubscription};
 use crate::error::{ErrorKind, PortError};
 use crate::kpl::hash_key;
+use crate::producer::{NewRecord, StreamWriter};
 use crate::sequence::SequenceNumber;
 use crate::stream::{
     ChildShard, Consumer, GetRecords, HashRange, IteratorStart, Shard, ShardPage, StreamClient, StreamRecord,
@@ -324,6 +325,14 @@ impl StreamClient for MemoryStream {
     ) -> Result<Box<dyn Subscription>, PortError> {
         let to = (consumer_arn, shard_id);
         Ok(Box::new(MemorySubscription::begin(&self.state, &self.changed, self.clock, to, start)?))
+    }
+}
+
+#[async_trait]
+impl StreamWriter for MemoryStream {
+    async fn put_records(&self, records: &[NewRecord]) -> Result<Vec<Result<(), PortError>>, PortError> {
+        let put = |record: &NewRecord| self.put(&record.partition_key, record.data.clone()).map(|_| ());
+        Ok(records.iter().map(put).collect())
     }
 }
 

@@ -1,4 +1,4 @@
-//! `dial findings list`; `show` has a file of its own.
+//! `dial findings list`; `show` and `tail` have files of their own.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -23,6 +23,7 @@ pub(crate) async fn run(command: Findings, settings: &Settings, output: &Output)
     match command {
         Findings::List(args) => list(args, settings, output).await,
         Findings::Show(args) => super::finding::show(args, settings, output).await,
+        Findings::Tail(args) => super::tail::run(args, settings, output).await,
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod config;
 mod correlations;
 pub(crate) mod coverage;
+pub(crate) mod dead_letters;
 pub(crate) mod demo;
 pub(crate) mod explain;
 mod finding;
@@ -19,3 +20,5 @@ pub(crate) mod run;
 pub(crate) mod scan;
 pub(crate) mod shards;
 pub(crate) mod sinks;
+pub(crate) mod subscribe;
+mod tail;

@@ -6,7 +6,6 @@ use comfy_table::Cell;
 use dial_rules::assessment::Assessment;
 use dial_rules::event::{Millis, rfc3339};
 use dial_rules::policy::Trial;
-use dial_rules::rule::Rule;
 use dial_rules::severity::Severity;
 use dial_sinks::filter::{FindingFilter, MAX_LIMIT};
 use dial_sinks::store::FindingStore;
@@ -32,13 +31,15 @@ pub(super) async fn run(args: &DataArgs, settings: &Settings, output: &Output) -
     let now = clock::now();
     let mut reports = Vec::new();
     for trial in assessor.policy().trials() {
-        for rule in rules.rules().iter().filter(|rule| trial.rules.contains(&rule.id)) {
+        let titles = rules.rules().iter().map(|rule| (&rule.id, &rule.title));
+        let correlations = rules.correlations().iter().map(|correlation| (&correlation.id, &correlation.title));
+        for (id, title) in titles.chain(correlations).filter(|(id, _)| trial.rules.contains(*id)) {
             let tally = match &store {
-                Some(store) => tally(store.as_ref(), &rule.id, &assessor).await?,
+                Some(store) => tally(store.as_ref(), id, &assessor).await?,
                 None => Tally::default(),
             };
             let place = settings.place(&format!("policy.staged[{}]", trial.at));
-            reports.push(Report::new(rule, trial, &tally, place, now));
+            reports.push(Report::new((id, title), trial, &tally, place, now));
         }
     }
     show(&reports, output)
@@ -104,13 +105,13 @@ struct Report {
 }
 
 impl Report {
-    fn new(rule: &Rule, trial: &Trial, tally: &Tally, entry: String, now: Millis) -> Report {
+    fn new((id, title): (&str, &str), trial: &Trial, tally: &Tally, entry: String, now: Millis) -> Report {
         let days = |span: Millis| span as f64 / DAY as f64;
         let watched = tally.first_seen.map_or(DAY, |first| (now - first).max(DAY));
         let tenths = |number: f64| (number * 10.0).round() / 10.0;
         Report {
-            rule_id: rule.id.clone(),
-            title: rule.title.clone(),
+            rule_id: id.to_owned(),
+            title: title.to_owned(),
             until: rfc3339(trial.until),
             promoted: trial.until <= now,
             days_left: tenths(days(trial.until.saturating_sub(now))),

@@ -5,22 +5,28 @@ use std::time::Duration;
 
 use dial_ingest::dynamodb::DynamoLeases;
 use dial_ingest::kinesis::KinesisStream;
-use dial_ingest::{InitialPosition, PollPace, Read, StreamClient};
+use dial_ingest::{InitialPosition, PollPace, Producer, ProducerConfig, Read, StreamClient};
 use dial_rules::finding::Finding;
+use dial_rules::policy::routing::Routing;
 use dial_rules::ruleset::RuleSet;
 use dial_sinks::actors::dynamodb::{self as actors, DynamoActorStore};
 use dial_sinks::dynamodb::{DynamoFindingStore, create_table};
+use dial_sinks::store::FindingStore;
 use dial_sinks::windows::dynamodb::{self as windows, DynamoWindowStore};
+use futures::future::OptionFuture;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerting::Alerting;
+use crate::alerting::desk::AlertDesk;
 use crate::archiver::Archive;
 use crate::assess::Assessor;
 use crate::aws;
 use crate::cli::{Role as RoleName, Run};
 use crate::correlator::{Correlator, Ports};
 use crate::detector::{Counts, Detect};
+use crate::door::{Door, InStream};
 use crate::enrich::enricher::Enricher;
 use crate::failure::{Failure, Outcome, Result};
 use crate::follow_ups::Follower;
@@ -48,14 +54,17 @@ pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Resu
         tracing::warn!("{remark}");
     }
     live.keep(&shutdown);
+    let door = door(&args, settings).await?;
     let enricher = Enricher::new(settings, live, None).map_err(Failure::Usage)?;
     let assessor = Assessor::new(policy, enricher);
     match &settings.stream.name {
         Some(_) if args.watch.is_some() => Err(Failure::Usage(
             "--watch follows a folder, but the settings name a stream: take one of them out".to_owned(),
         )),
-        Some(stream) => follow_stream(stream, &args, (rules, assessor), settings, output, shutdown).await,
-        None => local::run(&args, (rules, assessor), settings, output, shutdown).await,
+        Some(stream) => {
+            follow_stream((stream, door), &args, (rules, routing, assessor), settings, output, shutdown).await
+        }
+        None => local::run(&args, door, (rules, routing, assessor), settings, output, shutdown).await,
     }
 }
 
@@ -81,9 +90,9 @@ pub(crate) fn cancel_on_signal(shutdown: CancellationToken) -> Result<()> {
 }
 
 async fn follow_stream(
-    stream: &str,
+    (stream, door): (&str, Option<Door>),
     args: &Run,
-    (rules, mut assessor): (Arc<RuleSet>, Assessor),
+    (rules, routing, mut assessor): (Arc<RuleSet>, Routing, Assessor),
     settings: &Settings,
     output: &Output,
     shutdown: CancellationToken,
@@ -96,7 +105,7 @@ async fn follow_stream(
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let (news, arriving) = mpsc::unbounded_channel();
     let counts = Arc::new(Counts::default());
-    let mut running = Vec::new();
+    let (mut running, mut alerting) = (Vec::new(), None);
     let lease_table = |role| Arc::new(DynamoLeases::new(dynamodb.clone(), settings.tables.leases(role)));
     if wants(args, RoleName::Detect) {
         create_table(&dynamodb, &settings.tables.findings()).await?;
@@ -108,6 +117,9 @@ async fn follow_stream(
         let (retention, windows) = (settings.correlation.retention(), settings.tables.windows());
         let windows = Arc::new(DynamoWindowStore::new(dynamodb.clone(), windows, retention));
         assessor = assessor.with_actors(actors.clone());
+        let desk = AlertDesk { assessor: assessor.clone(), routing, rules: rules.clone() };
+        alerting = Alerting::open(settings, findings.clone(), desk).await?;
+        let findings = alerting.as_ref().map_or(findings as Arc<dyn FindingStore>, Alerting::findings);
         let ports = Ports { windows, actors, findings: findings.clone(), news: news.clone() };
         let follower = Follower::new(Correlator::new(rules.clone(), ports, counts.correlation.clone()));
         let allowed_lateness = settings.correlation.allowed_lateness();
@@ -135,12 +147,25 @@ async fn follow_stream(
     }
     let shift = shift(args, settings);
     tracing::info!(stream, worker = shift.worker_id, "following the stream");
-    let client: Arc<dyn StreamClient> = Arc::new(KinesisStream::new(aws_sdk_kinesis::Client::new(&config), stream));
+    let kinesis = Arc::new(KinesisStream::new(aws_sdk_kinesis::Client::new(&config), stream));
+    let opened = door.map(|door| {
+        let producer = Producer::start(kinesis.clone(), ProducerConfig::default());
+        door.serve(Arc::new(InStream(producer)), shutdown.clone())
+    });
+    let (door, accepting) = opened.unzip();
+    let client: Arc<dyn StreamClient> = kinesis;
     let crew = Crew::new(&client, running, &shift);
     let sources = assessor.enricher().clone();
     let monitor = Monitor::new(shift.worker_id, crew.monitors(), counts.clone(), sources, shutdown.clone());
+    let monitor = monitor.with_door(door);
     let serving = listener.map(|listener| listener.serve(Arc::new(monitor)));
-    let (ran, shown) = tokio::join!(roles::run(crew, shutdown), show(arriving, &assessor, &counts, output));
+    let accepting = OptionFuture::from(accepting);
+    let showing = show(arriving, &assessor, &counts, output);
+    let work = async { tokio::join!(roles::run(crew, shutdown.clone()), showing, accepting) };
+    let (ran, shown, _) = match alerting {
+        Some(alerting) => alerting.beside(work, &shutdown).await,
+        None => work.await,
+    };
     if let Some(serving) = serving {
         serving.abort();
     }
@@ -148,8 +173,21 @@ async fn follow_stream(
     ran.and(shown).map(|()| Outcome::Fine)
 }
 
+/// Takes the port for events, where there is one.
+async fn door(args: &Run, settings: &Settings) -> Result<Option<Door>> {
+    // What comes in by the door has no end.
+    if args.until_drained {
+        return Ok(None);
+    }
+    let mut door = settings.door.clone();
+    if let Some(listen) = &args.listen {
+        door.listen.clone_from(listen);
+    }
+    Door::open(&door).await
+}
+
 /// Takes the port for the metrics before anything else is begun.
-async fn listener(args: &Run, settings: &Settings) -> Result<Option<Listener>> {
+pub(crate) async fn listener(args: &Run, settings: &Settings) -> Result<Option<Listener>> {
     let mut metrics = settings.metrics.clone();
     if let Some(listen) = &args.metrics_listen {
         metrics.listen.clone_from(listen);

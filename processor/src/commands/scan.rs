@@ -10,6 +10,7 @@ use dial_rules::assessment::Assessment;
 use dial_rules::dead_letter::DeadLetter;
 use dial_rules::finding::Finding;
 use dial_rules::policy::Status;
+use dial_rules::ruleset::RuleSet;
 use dial_rules::severity::Severity;
 use dial_sinks::actors::ActorStore;
 use dial_sinks::actors::sqlite::SqliteActorStore;
@@ -61,7 +62,7 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
         }
         false => (None, LinkPile::default()),
     };
-    let sweep = Sweep::new(rules, windows(args.save, settings).await?, args.save, clock::now());
+    let sweep = sweep(rules, args.save, settings).await?;
     let progress = scan.progress.clone();
     let least = Least { severity: args.severity, assessor: &assessor };
     let collected = collect(scan, total, &least, keep, links, sweep).await;
@@ -95,13 +96,13 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
 }
 
 /// Where matches wait for those that they may belong together with.
-async fn windows(save: bool, settings: &Settings) -> Result<SqliteWindowStore> {
+async fn sweep(rules: Arc<RuleSet>, save: bool, settings: &Settings) -> Result<Sweep> {
     let retention = settings.correlation.retention();
-    let store = match save {
-        true => SqliteWindowStore::open(settings.data.windows_file(), retention).await?,
-        false => SqliteWindowStore::temporary(retention).await?,
-    };
-    Ok(store.noting().await?)
+    if !save {
+        return Ok(Sweep::new(rules, retention, clock::now()));
+    }
+    let store = SqliteWindowStore::open(settings.data.windows_file(), retention).await?;
+    Ok(Sweep::into_store(rules, store, clock::now()).await?)
 }
 
 /// Where the findings are, and how to see them there.
@@ -173,7 +174,8 @@ async fn collect(
             report = scan.reports.recv() => match report {
                 None => break,
                 Some(Report::Findings(findings)) => collected.add(findings, least).await?,
-                Some(Report::Filed(filed)) => collected.sweep.file(&filed).await?,
+                Some(Report::Filed(filed)) => collected.sweep.join(filed).await?,
+                Some(Report::Unfiled(error)) => return Err(error.into()),
                 Some(Report::Links(links)) => {
                     collected.sweep.learn(&links).await?;
                     collected.links.add(links).await?;

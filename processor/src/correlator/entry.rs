@@ -18,7 +18,7 @@ use super::CorrelateError;
 pub(super) const BY_CREDENTIAL: &str = "by credential";
 
 /// Longest match in bytes, so that its group fits beside it.
-const LONGEST_MATCH: usize = LONGEST_BODY * 2 / 3;
+pub(super) const LONGEST_MATCH: usize = LONGEST_BODY * 2 / 3;
 /// The most of the body's bytes that go to values which are counted.
 const VALUES: usize = LONGEST_MATCH / 2;
 /// How long texts may be in a match that is too long otherwise: no real one is, for that takes hundreds of characters
@@ -83,8 +83,13 @@ pub(super) fn match_in(correlation: &str, item: &WindowItem) -> Result<Correlati
 fn items_as_matches(matched: &CorrelationMatch) -> Result<Vec<CorrelationMatch>, CorrelateError> {
     match json(matched)?.len() <= LONGEST_MATCH {
         true => Ok(vec![matched.clone()]),
-        false => items(matched)?.iter().map(|item| match_in("", item)).collect(),
+        false => as_kept(matched),
     }
+}
+
+/// The match as it is read again after it was kept as [`items`].
+pub(super) fn as_kept(matched: &CorrelationMatch) -> Result<Vec<CorrelationMatch>, CorrelateError> {
+    items(matched)?.iter().map(|item| match_in("", item)).collect()
 }
 
 /// The match with some of its values each time, at least one.
@@ -121,6 +126,7 @@ fn shortened(matched: CorrelationMatch) -> CorrelationMatch {
         region: optional(matched.region),
         actor: optional(matched.actor),
         source_ip: optional(matched.source_ip),
+        target: optional(matched.target),
         actor_arn: optional(matched.actor_arn),
         shared_event_id: optional(matched.shared_event_id),
         ..matched
@@ -161,3 +167,7 @@ fn from_json<T: DeserializeOwned>(correlation: &str, key: &str, text: &str) -> R
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+#[path = "entry_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! What windows come to. Pure.
 
-use dial_rules::correlation::{Correlation, Correlations, Filed, evaluate};
+use dial_rules::correlation::{Correlation, CorrelationMatch, Correlations, Filed, GroupKey, evaluate};
 use dial_rules::finding::Finding;
 use dial_sinks::windows::store::{WindowItem, WindowKey};
 
@@ -27,11 +27,21 @@ pub(super) fn outcome(
 ) -> Result<Outcome, CorrelateError> {
     let group = entry::group_of(window)?;
     let matches: Result<Vec<_>, _> = items.iter().map(|item| entry::match_in(&correlation.id, item)).collect();
-    let matches = matches?;
+    Ok(outcome_of(correlations, correlation, &group, &matches?, buckets))
+}
+
+/// Evaluates some buckets of a group on the matches in their ranges.
+pub(super) fn outcome_of(
+    correlations: &Correlations,
+    correlation: &Correlation,
+    group: &GroupKey,
+    matches: &[CorrelationMatch],
+    buckets: impl IntoIterator<Item = i64>,
+) -> Outcome {
     let mut outcome = Outcome::default();
-    for evaluated in evaluate(correlation, &group, &matches, buckets) {
+    for evaluated in evaluate(correlation, group, matches, buckets) {
         for completing in evaluated.completing {
-            let filing = correlations.file_completion(correlation, &group, completing);
+            let filing = correlations.file_completion(correlation, group, completing);
             outcome.missing += filing.missing;
             outcome.completions.extend(filing.filed);
         }
@@ -39,5 +49,5 @@ pub(super) fn outcome(
             outcome.findings.push(evaluated.finding);
         }
     }
-    Ok(outcome)
+    outcome
 }

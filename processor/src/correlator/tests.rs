@@ -4,5 +4,5 @@
 
 pub(crate) mod gated;
 mod interleaving;
-mod scene;
+pub(crate) mod scene;
 mod worker;

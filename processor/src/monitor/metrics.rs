@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::exposition::{Exposition, Kind};
 use super::snapshot::{RoleSnapshot, Snapshot};
 use crate::correlator::Correlated;
+use crate::door;
 use crate::enrich::meter::Reading;
 use crate::enrich::source::Fault;
 
@@ -30,6 +31,9 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     table(&mut out, snapshot);
     detect(&mut out, snapshot);
     context(&mut out, snapshot);
+    if let Some(door) = &snapshot.door {
+        door::meter::render(&mut out, door);
+    }
     out.into_text()
 }
 
@@ -103,7 +107,8 @@ fn table(out: &mut Exposition, snapshot: &Snapshot) {
 }
 
 fn detect(out: &mut Exposition, snapshot: &Snapshot) {
-    if !snapshot.roles.iter().any(|role| role.name == "detect") {
+    // Without a stream there are no roles of their own.
+    if !snapshot.roles.is_empty() && !snapshot.roles.iter().any(|role| role.name == "detect") {
         return;
     }
     for (name, help, value) in [

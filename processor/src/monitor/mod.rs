@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::detector::Counts;
+use crate::door;
 use crate::enrich::enricher::Enricher;
 pub(crate) use listener::Listener;
 use snapshot::{Done, RoleSnapshot, Snapshot};
@@ -36,6 +37,7 @@ pub(crate) struct Monitor {
     counts: Arc<Counts>,
     sources: Enricher,
     shutdown: CancellationToken,
+    door: Option<door::Watch>,
 }
 
 impl Monitor {
@@ -56,7 +58,13 @@ impl Monitor {
             counts,
             sources,
             shutdown,
+            door: None,
         }
+    }
+
+    /// The same with a door, if it has one.
+    pub(crate) fn with_door(self, door: Option<door::Watch>) -> Monitor {
+        Monitor { door, ..self }
     }
 
     /// The worker as it is now.
@@ -82,6 +90,7 @@ impl Monitor {
                 correlation: self.counts.correlation.read(),
             },
             sources: self.sources.readings(),
+            door: self.door.as_ref().map(door::Watch::read),
             // After the looks, so that no time in them lies ahead.
             now: Instant::now(),
         }

@@ -8,6 +8,7 @@ use dial_rules::policy::Status;
 use tokio::time::Instant;
 
 use crate::correlator::Correlated;
+use crate::door;
 use crate::enrich::meter::Reading;
 
 /// A loop that has not read its lease table for so many failover times, and for [`STUCK_AT_LEAST`], is taken for stuck.
@@ -29,6 +30,8 @@ pub(crate) struct Snapshot {
     pub(crate) done: Done,
     /// Sources of context.
     pub(crate) sources: Vec<Reading>,
+    /// The door by which events are posted, where there is one.
+    pub(crate) door: Option<door::meter::Reading>,
 }
 
 /// One role of it.
@@ -180,6 +183,7 @@ pub(crate) mod tests {
             roles,
             done,
             sources: vec![reputation],
+            door: None,
         }
     }
 

@@ -29,6 +29,11 @@ impl Data {
         self.folder.join("windows.db")
     }
 
+    /// What was posted and is not processed yet.
+    pub(crate) fn inbox(&self) -> PathBuf {
+        self.folder.join("inbox")
+    }
+
     /// The local store of who is behind credentials.
     pub(crate) fn actors_file(&self) -> PathBuf {
         self.folder.join("actors.db")

@@ -177,6 +177,13 @@ pub(super) fn faults(sinks: &Sinks) -> Vec<Fault> {
 }
 
 impl Sink {
+    /// Whether it is in AWS, or its secrets are.
+    pub(crate) fn needs_aws(&self) -> bool {
+        let places = [&self.webhook, &self.token, &self.key, &self.signing_key];
+        matches!(self.kind, Some(Kind::Sns | Kind::Sqs | Kind::Eventbridge | Kind::SecurityHub))
+            || places.into_iter().flatten().any(|place| place.starts_with("secretsmanager:"))
+    }
+
     fn faults(&self) -> Vec<Fault> {
         let Some(kind) = self.kind else {
             return vec![Fault::new("kind", "is missing: write what it is, such as \"slack\", \"sns\" or \"webhook\"")];

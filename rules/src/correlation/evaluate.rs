@@ -4,6 +4,7 @@
 //! matches at most a timespan older: so a match concerns its own bucket and the next, and a bucket is evaluated on the
 //! matches of its own and of the one before. Sweeps over sorted matches: linear in their number, beside the sorting.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
@@ -86,13 +87,14 @@ struct Complete<'m> {
 }
 
 fn complete<'m>(correlation: &'m Correlation, matches: &[&'m CorrelationMatch], bucket: Range<Millis>) -> Complete<'m> {
-    let Some(tally) = Tally::new(correlation) else {
+    let Some(tally) = Tally::new(correlation, matches.len()) else {
         let chains = ordered::chains(correlation, matches, bucket);
         let members = matches.iter().zip(chains.members).filter(|(_, member)| *member).map(|(seen, _)| *seen);
         let completing = chains.ends.into_iter().map(|at| matches[at]).collect();
         return Complete { contributing: members.collect(), completing, ambiguous: chains.ambiguous };
     };
-    let taken: Vec<&CorrelationMatch> = matches.iter().copied().filter(|seen| tally.takes(seen)).collect();
+    let mut taken = Vec::with_capacity(matches.len());
+    taken.extend(matches.iter().copied().filter(|seen| tally.takes(seen)));
     slide(tally, &taken, correlation.timespan, &bucket)
 }
 
@@ -124,7 +126,8 @@ fn slide<'m>(
 
 fn finding(correlation: &Correlation, group: &GroupKey, bucket: i64, complete: &Complete<'_>) -> Option<Finding> {
     let (first, last) = (complete.contributing.first()?, complete.contributing.last()?);
-    let events: HashSet<&str> = complete.contributing.iter().map(|seen| seen.distinct_id()).collect();
+    let mut events: HashSet<&str> = HashSet::with_capacity(complete.contributing.len());
+    events.extend(complete.contributing.iter().map(|seen| seen.distinct_id()));
     Some(Finding {
         finding_id: id(correlation, group, bucket),
         kind: FindingKind::Correlated,
@@ -165,9 +168,29 @@ fn evidence(contributing: &[&CorrelationMatch]) -> BTreeSet<Evidence> {
 }
 
 fn completions(completing: &[&CorrelationMatch]) -> BTreeSet<Completion> {
-    let all: BTreeSet<(Millis, &str)> = completing.iter().map(|seen| (seen.event_time, seen.distinct_id())).collect();
-    let kept: BTreeSet<_> = ends(all.iter()).into_iter().chain(ends(all.iter().rev())).collect();
-    kept.into_iter().map(|(time, id)| Completion { event_time: *time, event_id: (*id).to_owned() }).collect()
+    let all = || completing.iter().map(|seen| (seen.event_time, seen.distinct_id()));
+    let latest =
+        least(all().rev().map(|(time, id)| (time, Reverse(id)))).into_iter().map(|(time, Reverse(id))| (time, id));
+    let kept: BTreeSet<_> = least(all()).into_iter().chain(latest).collect();
+    kept.into_iter().map(|(time, id)| Completion { event_time: time, event_id: id.to_owned() }).collect()
+}
+
+/// The first few that differ by (time, id), of a list by time alone, whichever way it goes. It is read no further than it
+/// takes.
+fn least<T: Ord + Copy>(by_time: impl Iterator<Item = (Millis, T)>) -> Vec<(Millis, T)> {
+    let mut kept: Vec<(Millis, T)> = Vec::new();
+    for (time, id) in by_time {
+        if kept.len() >= EVIDENCE_EACH && kept[kept.len() - 1].0 != time {
+            break;
+        }
+        // Among equal times, ids come in any order.
+        let begin = kept.iter().position(|(other, _)| *other == time).unwrap_or(kept.len());
+        if let Err(place) = kept[begin..].binary_search_by(|(_, other)| other.cmp(&id)) {
+            kept.insert(begin + place, (time, id));
+            kept.truncate(EVIDENCE_EACH);
+        }
+    }
+    kept
 }
 
 /// The first few that differ.

@@ -36,13 +36,30 @@ pub struct Groups {
 /// The groups of a match, given the values of each `group-by` name: every combination of one value each. A name without
 /// a value means none.
 pub fn group_keys(correlation: &Correlation, values: impl Fn(&str) -> BTreeSet<String>) -> Groups {
-    let mut names: Vec<(&str, Vec<String>)> = Vec::new();
-    let mut members = None;
+    let mut lists: Vec<(&String, BTreeSet<String>)> = Vec::with_capacity(correlation.group_by.len());
     for name in &correlation.group_by {
-        let list: Vec<String> = values(name).into_iter().collect();
+        let list = values(name);
         if list.is_empty() {
             return Groups { missing: true, ..Groups::default() };
         }
+        lists.push((name, list));
+    }
+    if lists.iter().all(|(_, list)| list.len() == 1) {
+        // As most are.
+        let pairs = lists.into_iter().filter_map(|(name, mut list)| Some((name.clone(), list.pop_first()?)));
+        let mut key = GroupKey::default();
+        pairs.for_each(|(name, value)| drop(key.0.insert(name, value)));
+        return Groups { keys: vec![key], missing: false, left_out: 0 };
+    }
+    several(lists)
+}
+
+/// Every combination of one value each.
+fn several(lists: Vec<(&String, BTreeSet<String>)>) -> Groups {
+    let mut names: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut members = None;
+    for (name, list) in lists {
+        let list = list.into_iter().collect();
         match name.as_str() {
             ACTOR => members = Some(list),
             name => names.push((name, list)),
@@ -51,6 +68,7 @@ pub fn group_keys(correlation: &Correlation, values: impl Fn(&str) -> BTreeSet<S
     let all = names.iter().fold(1_usize, |product, (_, list)| product.saturating_mul(list.len()));
     let mut keys: Vec<GroupKey> = combinations(&names).take(MOST_GROUPS).collect();
     if let Some(members) = members {
+        let members: Vec<String> = members;
         let with = |key: &GroupKey, member: &String| {
             let mut key = key.clone();
             key.0.insert(ACTOR.to_owned(), member.clone());

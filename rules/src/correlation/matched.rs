@@ -57,8 +57,13 @@ pub struct CorrelationMatch {
 impl CorrelationMatch {
     /// What to keep of a match, without the values that a correlation may count.
     pub fn of(found: &Match<'_>) -> CorrelationMatch {
-        let Finding { subject, evidence, rule_id, .. } = Finding::single(found);
-        let optional = |text: Option<String>| text.map(|text| bounded(&text));
+        CorrelationMatch::of_single(&Finding::single(found), found)
+    }
+
+    /// The same where the finding of the match alone is there already: making one reads much of the event.
+    pub(super) fn of_single(finding: &Finding, found: &Match<'_>) -> CorrelationMatch {
+        let Finding { subject, evidence, rule_id, .. } = finding;
+        let optional = |text: &Option<String>| text.as_deref().map(bounded);
         let text =
             |read: fn(&Evidence) -> &String| evidence.first().map(|seen| bounded(read(seen))).unwrap_or_default();
         let event_id = text(|seen| &seen.event_id);
@@ -67,14 +72,14 @@ impl CorrelationMatch {
             event_time: found.event.time(),
             event_name: text(|seen| &seen.event_name),
             event_source: text(|seen| &seen.event_source),
-            rule_id,
-            account_id: optional(subject.account_id),
-            region: optional(subject.region),
-            actor: optional(subject.actor),
-            source_ip: optional(subject.source_ip),
+            rule_id: rule_id.clone(),
+            account_id: optional(&subject.account_id),
+            region: optional(&subject.region),
+            actor: optional(&subject.actor),
+            source_ip: optional(&subject.source_ip),
             target: evidence.first().and_then(|seen| seen.target.clone()),
-            actor_arn: optional(subject.actor_arn),
-            origin: subject.origin,
+            actor_arn: optional(&subject.actor_arn),
+            origin: subject.origin.clone(),
             shared_event_id: shared.map(|shared| bounded(&shared)).filter(|shared| *shared != event_id),
             values: BTreeSet::new(),
             event_id,

@@ -13,7 +13,7 @@ impl Correlations {
 
     /// Whether there is a correlation in which it matters who is behind a credential.
     pub fn use_lineage(&self) -> bool {
-        self.iter().any(|one| one.parts.iter().any(|part| uses_lineage(one, part)))
+        self.iter().any(|one| one.uses_lineage())
     }
 
     /// The group without those values that stand for who is behind the event's credential: the same for all that
@@ -54,6 +54,13 @@ impl Correlations {
     fn known(&self, filed: &Filed) -> Option<(&Correlation, &Part)> {
         let known = self.get(&filed.correlation)?;
         Some((known, known.part(&filed.matched.rule_id)?))
+    }
+}
+
+impl Correlation {
+    /// Whether it matters to it who is behind a credential.
+    pub fn uses_lineage(&self) -> bool {
+        self.parts.iter().any(|part| uses_lineage(self, part))
     }
 }
 

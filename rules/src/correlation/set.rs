@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::group::group_keys;
 use super::{ACTOR, Condition, Correlation, CorrelationMatch, GroupKey, MOST_VALUES, Part, values};
 use crate::fields::Fields;
+use crate::finding::Finding;
 use crate::lineage::Lineage;
 use crate::rule::Rule;
 use crate::ruleset::Match;
@@ -144,49 +145,81 @@ impl Correlations {
         if !self.by_part.contains_key(&found.rule.id) {
             return Filing::default();
         }
+        self.file_single(&Finding::single(found), found, tables, lineage)
+    }
+
+    /// [`Correlations::file`] where the finding of the match alone, [`Finding::single`], is there already.
+    pub fn file_single(&self, finding: &Finding, found: &Match<'_>, tables: &Tables, lineage: &Lineage) -> Filing {
         let fields = Fields::new(found.event, tables);
         let read = |field: &str| match field {
             ACTOR => lineage.credentials.union(&lineage.persons).cloned().collect(),
             field => values::texts(fields.get_field(field).as_ref()),
         };
-        self.file_values(&CorrelationMatch::of(found), read)
+        self.file_values(CorrelationMatch::of_single(finding, found), read)
     }
 
     /// Where a match goes whose event has these values at each field.
-    pub fn file_values(&self, kept: &CorrelationMatch, read: impl Fn(&str) -> BTreeSet<String>) -> Filing {
+    pub fn file_values(&self, kept: CorrelationMatch, read: impl Fn(&str) -> BTreeSet<String>) -> Filing {
         let mut filing = Filing::default();
+        let mut windows = Vec::new();
         for correlation in self.listing(&kept.rule_id) {
-            filing.add(correlation, kept, &read);
+            filing.find(correlation, &kept, &read, &mut windows);
         }
+        filing.filed.reserve_exact(windows.len());
+        let mut kept = Some(kept);
+        while let Some(Window { correlation, group, counting }) = windows.pop() {
+            // Most matches go to one window and need not be copied.
+            let whole = || if windows.is_empty() { kept.take() } else { kept.clone() };
+            let matched = counting.or_else(whole).unwrap_or_default();
+            filing.filed.push(Filed { correlation: correlation.id.clone(), group, matched });
+        }
+        filing.filed.reverse();
         filing
     }
 
     /// Where a completion of `inner` in this group goes: to the correlations that list it.
     pub fn file_completion(&self, inner: &Correlation, group: &GroupKey, completing: &CorrelationMatch) -> Filing {
-        self.file_values(&completing.completing(inner), |field| {
+        if !self.by_part.contains_key(&inner.id) {
+            return Filing::default(); // the usual case, and there are as many completions as matches
+        }
+        self.file_values(completing.completing(inner), |field| {
             group.get(field).map(str::to_owned).into_iter().collect()
         })
     }
 }
 
+/// Where a match goes.
+struct Window<'c> {
+    correlation: &'c Correlation,
+    group: GroupKey,
+    /// The match with its values, where these are counted.
+    counting: Option<CorrelationMatch>,
+}
+
 impl Filing {
-    fn add(&mut self, correlation: &Correlation, kept: &CorrelationMatch, read: &dyn Fn(&str) -> BTreeSet<String>) {
+    fn find<'c>(
+        &mut self,
+        correlation: &'c Correlation,
+        kept: &CorrelationMatch,
+        read: &dyn Fn(&str) -> BTreeSet<String>,
+        windows: &mut Vec<Window<'c>>,
+    ) {
         let Some(part) = correlation.part(&kept.rule_id) else {
             return;
         };
         let groups = group_keys(correlation, |name| read(part.field(name)));
-        let mut matched = kept.clone();
-        if let Condition::ValueCount { fields, .. } = &correlation.condition {
-            matched = matched.counting(combined(part, fields, read));
-            if matched.values.is_empty() {
-                self.missing += 1;
-                return;
-            }
+        let counting = match &correlation.condition {
+            Condition::ValueCount { fields, .. } => Some(kept.clone().counting(combined(part, fields, read))),
+            _ => None,
+        };
+        if counting.as_ref().is_some_and(|counting| counting.values.is_empty()) {
+            self.missing += 1;
+            return;
         }
         self.missing += u64::from(groups.missing);
         self.left_out += groups.left_out as u64;
-        let filed = |group| Filed { correlation: correlation.id.clone(), group, matched: matched.clone() };
-        self.filed.extend(groups.keys.into_iter().map(filed));
+        let window = |group| Window { correlation, group, counting: counting.clone() };
+        windows.extend(groups.keys.into_iter().map(window));
     }
 }
 

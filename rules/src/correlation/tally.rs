@@ -11,11 +11,11 @@ pub(super) enum Tally<'m> {
 }
 
 impl<'m> Tally<'m> {
-    /// An empty window; `None` for `temporal_ordered`, where counts do not decide.
-    pub(super) fn new(correlation: &'m Correlation) -> Option<Tally<'m>> {
+    /// An empty window with room for so many events; `None` for `temporal_ordered`, where counts do not decide.
+    pub(super) fn new(correlation: &'m Correlation, room: usize) -> Option<Tally<'m>> {
         let distinct = |at_least: u64, values| {
             let at_least = usize::try_from(at_least).unwrap_or(usize::MAX);
-            Tally::Distinct { counts: HashMap::new(), at_least, values }
+            Tally::Distinct { counts: HashMap::with_capacity(room), at_least, values }
         };
         Some(match &correlation.condition {
             Condition::EventCount { at_least } => distinct(*at_least, false),

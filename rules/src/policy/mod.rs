@@ -26,7 +26,7 @@ use crate::finding::Finding;
 use crate::severity::Severity;
 
 pub use self::disposition::{Disposition, Entry, Status};
-pub use self::words::Words;
+pub use self::words::{Patterns, Words};
 pub use self::written::{Allowance, SeverityChange, Staged, Suppression, Written};
 
 /// A policy in force. The default finds every finding open, and as severe as its rule says.

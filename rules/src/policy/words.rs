@@ -56,19 +56,21 @@ const LONGEST: usize = 2_048;
 
 /// Texts with `*` for any characters and `?` for one, compared in whatever case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Patterns(Vec<Pattern>);
+pub struct Patterns(Vec<Pattern>);
 
 impl Patterns {
-    pub(crate) fn new<'w>(words: impl IntoIterator<Item = &'w str>) -> Patterns {
+    /// The patterns that these words are.
+    pub fn new<'w>(words: impl IntoIterator<Item = &'w str>) -> Patterns {
         Patterns(words.into_iter().map(|word| Pattern::new(&word.to_lowercase())).collect())
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether one of them matches.
-    pub(crate) fn fit(&self, text: &str) -> bool {
+    pub fn fit(&self, text: &str) -> bool {
         if text.len() > LONGEST {
             return false;
         }

@@ -67,6 +67,8 @@ pub(crate) struct Shared {
     absent: Arc<Lane>,
     offered: Mutex<mpsc::Receiver<String>>,
     dropped: AtomicU64,
+    /// Findings that were offered and are not routed yet.
+    unrouted: AtomicU64,
     stopping: watch::Sender<bool>,
 }
 
@@ -90,13 +92,25 @@ impl Offers {
     /// Findings that were just recorded as owed: their alerts leave at once. Never waits; what does not fit stays owed, and
     /// is found by a sweep.
     pub fn offer(&self, finding_ids: impl IntoIterator<Item = String>) {
-        let refused = finding_ids.into_iter().filter(|id| self.offers.try_send(id.clone()).is_err()).count();
-        self.shared.dropped.fetch_add(refused as u64, Ordering::Relaxed);
+        for id in finding_ids {
+            self.shared.unrouted.fetch_add(1, Ordering::Relaxed);
+            if self.offers.try_send(id).is_err() {
+                self.shared.unrouted.fetch_sub(1, Ordering::Relaxed);
+                self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 
     /// How many findings found no room when they were offered, since the start. None is lost.
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Whether all that was offered is routed, and nothing is due at a sink that takes it. What waits for a digest, or for a sink
+    /// that failed, is not due.
+    pub fn is_idle(&self) -> bool {
+        let settled = |health: Health| health.backlog == 0 || health.is_left_alone;
+        self.shared.unrouted.load(Ordering::Relaxed) == 0 && self.health().into_values().all(settled)
     }
 
     /// How each sink is doing. Alerts for sinks that the settings do not name are under the empty name, if there are any.
@@ -130,6 +144,7 @@ impl Courier {
             clock,
             offered: Mutex::new(offered),
             dropped: AtomicU64::new(0),
+            unrouted: AtomicU64::new(0),
             stopping: watch::Sender::new(false),
         };
         Courier { shared: Arc::new(shared), offers }
@@ -199,7 +214,9 @@ async fn routing(shared: &Shared) {
     let mut offered = shared.offered.lock().await;
     let mut some = Vec::new();
     while offered.recv_many(&mut some, AT_ONCE).await > 0 {
+        let count = some.len() as u64;
         shared.route(std::mem::take(&mut some)).await;
+        shared.unrouted.fetch_sub(count, Ordering::Relaxed);
     }
 }
 

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 pub enum Medium {
     /// Shown as it is: a header, a title, a terminal.
     Plain,
+    /// Shown as it is, by something that makes links of addresses and mentions of names by itself.
+    Linking,
     /// Slack's mrkdwn: prose.
     Slack,
     /// Slack's mrkdwn: something to be copied, as inline code, in which only `&`, `<`, `>` and the backtick steer.
@@ -17,6 +19,8 @@ pub enum Medium {
     MarkdownCode,
     /// HTML: text, or the value of an attribute in quotes.
     Html,
+    /// HTML of which links are made as of [`Medium::Linking`].
+    LinkingHtml,
     /// One line of a log, from which the text can be had back, apart from what is hidden: a backslash is doubled.
     Line,
 }
@@ -27,6 +31,8 @@ impl Medium {
         match self {
             Medium::Slack => Medium::SlackCode,
             Medium::Markdown => Medium::MarkdownCode,
+            Medium::Linking => Medium::Plain,
+            Medium::LinkingHtml => Medium::Html,
             other => other,
         }
     }
@@ -42,11 +48,16 @@ impl Medium {
     /// What ends a line so that the next begins below it.
     pub(super) fn line_break(self) -> &'static str {
         match self {
-            Medium::Plain | Medium::Slack | Medium::SlackCode => "\n",
+            Medium::Plain | Medium::Linking | Medium::Slack | Medium::SlackCode => "\n",
             Medium::Markdown | Medium::MarkdownCode => "\n\n",
-            Medium::Html => "<br>",
+            Medium::Html | Medium::LinkingHtml => "<br>",
             Medium::Line => " ",
         }
+    }
+
+    /// Whether this was written as it is for what came next, and may not be the last.
+    pub(super) fn needs_next(self, c: char) -> bool {
+        self == Medium::Slack && matches!(c, '*' | '_' | '~')
     }
 
     /// What is written for one character among its neighbours.
@@ -54,20 +65,17 @@ impl Medium {
         let c = chars[at];
         match self {
             Medium::Plain => own(c),
+            Medium::Linking => linking(chars, at).unwrap_or_else(|| own(c)),
             Medium::Slack => linking(chars, at).unwrap_or_else(|| slack(chars, at)),
             Medium::SlackCode => match c {
                 '`' => "‵".into(),
                 c => entity(c).unwrap_or_else(|| own(c)),
             },
-            Medium::Markdown => linking(chars, at).unwrap_or_else(|| markdown(c)),
+            Medium::Markdown => linking(chars, at).unwrap_or_else(|| markdown(chars, at)),
             Medium::MarkdownCode if c == '`' => "‵".into(),
             Medium::MarkdownCode => own(c),
-            Medium::Html => match c {
-                '"' => "&quot;".into(),
-                '\'' => "&#39;".into(),
-                '`' => "&#96;".into(),
-                c => entity(c).unwrap_or_else(|| own(c)),
-            },
+            Medium::Html => html(c),
+            Medium::LinkingHtml => linking(chars, at).unwrap_or_else(|| html(c)),
             Medium::Line if c == '\\' => r"\\".into(),
             Medium::Line => own(c),
         }
@@ -86,6 +94,15 @@ fn entity(c: char) -> Option<Cow<'static, str>> {
         '>' => "&gt;".into(),
         _ => return None,
     })
+}
+
+fn html(c: char) -> Cow<'static, str> {
+    match c {
+        '"' => "&quot;".into(),
+        '\'' => "&#39;".into(),
+        '`' => "&#96;".into(),
+        c => entity(c).unwrap_or_else(|| own(c)),
+    }
 }
 
 /// What keeps an address from becoming a link, as analysts write it: `https[:]//evil[.]example`. A dot counts between a
@@ -128,23 +145,31 @@ fn is_within_word(chars: &[char], at: usize) -> bool {
     is_word(at.checked_sub(1).and_then(|before| chars.get(before))) && is_word(chars.get(at + 1))
 }
 
+/// Whether a colon stands after the hours of a time: `09:51:00`.
+fn is_time(chars: &[char], at: usize) -> bool {
+    let digits =
+        |range: std::ops::Range<usize>| chars.get(range).is_some_and(|part| part.iter().all(char::is_ascii_digit));
+    at >= 2 && digits(at - 2..at) && digits(at + 1..at + 3) && chars.get(at + 3) == Some(&':') && digits(at + 4..at + 6)
+}
+
 /// Whether a colon begins the name of an emoji: `:skull:`.
 fn opens_emoji(chars: &[char], at: usize) -> bool {
     let is_name = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '\'');
     // Names of emoji have at most 100 characters.
     let name = chars[at + 1..].iter().take(101).take_while(|c| is_name(c)).count();
-    name > 0 && chars.get(at + 1 + name) == Some(&':')
+    name > 0 && chars.get(at + 1 + name) == Some(&':') && !is_time(chars, at)
 }
 
 /// CommonMark, § 2.4: a backslash before any ASCII punctuation makes it literal. What could be HTML is an entity, for
-/// renderers that pass HTML on.
-fn markdown(c: char) -> Cow<'static, str> {
+/// renderers that pass HTML on. What steers only at the start of a line is escaped there.
+fn markdown(chars: &[char], at: usize) -> Cow<'static, str> {
+    let c = chars[at];
+    let escaped = || Cow::from(format!("\\{c}"));
     match c {
-        ',' | ';' | '/' | '%' | '?' => own(c),
-        c => match entity(c) {
-            Some(entity) => entity,
-            None if c.is_ascii_punctuation() => format!("\\{c}").into(),
-            None => own(c),
-        },
+        '-' | '+' | '=' | ':' if at == 0 => escaped(),
+        '.' | ')' if at > 0 && chars[..at].iter().all(char::is_ascii_digit) => escaped(),
+        ':' if opens_emoji(chars, at) => escaped(),
+        '\\' | '`' | '*' | '_' | '~' | '#' | '!' | '[' | ']' | '{' | '}' | '|' | '$' | '^' => escaped(),
+        c => entity(c).unwrap_or_else(|| own(c)),
     }
 }

@@ -53,15 +53,15 @@ const SWEPT_AT_ONCE: u16 = 10_000;
 /// How much of a temporary store stays in memory, in kB.
 const TEMPORARY_CACHE: i64 = 16 * 1024;
 
-/// Windows in an SQLite file.
-#[derive(Debug)]
+/// Windows in an SQLite file. Its clones are handles to the same.
+#[derive(Debug, Clone)]
 pub struct SqliteWindowStore {
     connection: Arc<Mutex<Connection>>,
     /// Where the windows are, for messages.
     place: String,
     retention: Retention,
     /// When expired rows were last looked for.
-    swept: AtomicI64,
+    swept: Arc<AtomicI64>,
     /// Whether it is noted what is added to.
     notes: bool,
 }
@@ -107,7 +107,7 @@ impl SqliteWindowStore {
         let action = format!("open the windows in {place}");
         let connection = blocking(move || open().map_err(|source| WindowError::Unavailable { action, source })).await?;
         let connection = Arc::new(Mutex::new(connection));
-        Ok(Self { connection, place, retention, swept: AtomicI64::new(0), notes: false })
+        Ok(Self { connection, place, retention, swept: Arc::default(), notes: false })
     }
 
     /// Runs `work` on a thread that may block.

@@ -38,7 +38,7 @@ level: low
 /// The second after the first, by these fields.
 pub(crate) fn ordered(group_by: &str) -> Arc<RuleSet> {
     rules(&format!(
-        "{PARTS}---\ntitle: Both\nid: 00000000-0000-4000-8000-00000000000a\ncorrelation: {{ type: temporal_ordered, \
+        "---\ntitle: Both\nid: 00000000-0000-4000-8000-00000000000a\ncorrelation: {{ type: temporal_ordered, \
          rules: [first, second], group-by: [{group_by}], timespan: 10m }}\nlevel: high\n"
     ))
 }
@@ -46,15 +46,16 @@ pub(crate) fn ordered(group_by: &str) -> Arc<RuleSet> {
 /// The second after two of the first.
 pub(crate) fn chained() -> Arc<RuleSet> {
     rules(&format!(
-        "{PARTS}---\ntitle: Twice\nname: twice\nid: 00000000-0000-4000-8000-00000000000b\ncorrelation: {{ type: \
+        "---\ntitle: Twice\nname: twice\nid: 00000000-0000-4000-8000-00000000000b\ncorrelation: {{ type: \
          event_count, rules: [first], group-by: [dial.actor], timespan: 10m, condition: {{ gte: 2 }}, generate: true }}\n\
          level: medium\n---\ntitle: Then\nid: 00000000-0000-4000-8000-00000000000c\ncorrelation: {{ type: temporal, \
          rules: [twice, second], group-by: [dial.actor], timespan: 10m, generate: true }}\nlevel: high\n"
     ))
 }
 
-fn rules(text: &str) -> Arc<RuleSet> {
-    let loaded = RuleSet::load(&[RuleFile { name: "rules.yml".to_owned(), text: text.to_owned() }]);
+/// The two rules, and these correlations of them.
+pub(crate) fn rules(correlations: &str) -> Arc<RuleSet> {
+    let loaded = RuleSet::load(&[RuleFile { name: "rules.yml".to_owned(), text: format!("{PARTS}{correlations}") }]);
     assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
     Arc::new(loaded.rules)
 }

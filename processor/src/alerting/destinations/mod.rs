@@ -1,9 +1,11 @@
 //! `[sinks.NAME]` → the sinks themselves.
 
+mod http;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aws_config::SdkConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
 use dial_rules::fault::{Fault, segment};
 use dial_sinks::destinations::eventbridge::EventBridgeSink;
 use dial_sinks::destinations::sns::SnsSink;
@@ -21,7 +23,7 @@ use crate::settings::{self, Settings, SinkKind};
 /// # Errors
 /// Every mistake that the settings' own checks do not see, each with its place.
 pub(crate) async fn open(settings: &Settings) -> Result<BTreeMap<String, Arc<dyn Sink>>> {
-    let maker = Maker { config: aws::config().await };
+    let maker = Maker::over(settings.sinks.values()).await;
     let (mut sinks, mut faults) = (BTreeMap::new(), Vec::new());
     for (name, of) in &settings.sinks {
         match maker.make(of) {
@@ -37,11 +39,14 @@ pub(crate) async fn open(settings: &Settings) -> Result<BTreeMap<String, Arc<dyn
 /// # Errors
 /// As [`open`], of this one.
 pub(crate) async fn open_one(settings: &Settings, name: &str) -> Result<Arc<dyn Sink>> {
-    let maker = Maker { config: aws::config().await };
+    let maker = Maker::over(settings.sinks.get(name)).await;
     let made = settings.sinks.get(name).map(|of| maker.make(of));
     let made = made.unwrap_or_else(|| Err(Fault::new("", "is missing")));
     made.map_err(|fault| Failure::Usage(settings.tell(vec![fault.within(&format!("sinks.{}", segment(name)))])))
 }
+
+/// A sink, or the key that keeps it from being one.
+type Made = std::result::Result<Arc<dyn Sink>, Fault>;
 
 /// Makes sinks.
 struct Maker {
@@ -49,9 +54,21 @@ struct Maker {
 }
 
 impl Maker {
-    fn make(&self, of: &settings::Sink) -> std::result::Result<Arc<dyn Sink>, Fault> {
+    /// AWS is looked for only where one of these sinks needs it: on a laptop that takes seconds.
+    async fn over(sinks: impl IntoIterator<Item = &settings::Sink>) -> Maker {
+        let config = match sinks.into_iter().any(settings::Sink::needs_aws) {
+            true => aws::config().await,
+            false => SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build(),
+        };
+        Maker { config }
+    }
+
+    fn make(&self, of: &settings::Sink) -> Made {
         let Some(kind) = of.kind else { return Err(Fault::new("kind", "is missing")) };
         Ok(match kind {
+            SinkKind::Slack => self.slack(of)?,
+            SinkKind::Webhook => self.webhook(of)?,
+            SinkKind::Thehive => self.thehive(of)?,
             SinkKind::Sns => {
                 let topic = required(&of.topic, "topic")?;
                 let client = aws_sdk_sns::Client::new(&self.config);
@@ -74,6 +91,12 @@ impl Maker {
             })),
             other => return Err(Fault::new("kind", format!("is {:?}, which this build has not", other.as_str()))),
         })
+    }
+
+    /// As [`Maker::secret`], of one that must be there.
+    fn required_secret(&self, place: &Option<String>, key: &str) -> std::result::Result<Arc<dyn Secret>, Fault> {
+        required(place, key)?;
+        self.secret(place.as_ref(), key)?.ok_or_else(|| Fault::new(key, "is missing"))
     }
 
     /// The secret that lies at the place under `key`.

@@ -1,0 +1,15 @@
+//! The destinations of alerts against real local servers: what they are sent, and what comes of every kind of answer.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod answers;
+mod cards;
+mod chat;
+mod golden;
+mod hostile;
+mod inert;
+mod limits;
+mod server;
+mod slack;
+mod thehive;
+mod webhook;

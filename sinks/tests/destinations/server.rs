@@ -1,0 +1,153 @@
+//! Sinks of all kinds over one local server.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dial_sinks::destinations::Address;
+use dial_sinks::destinations::google_chat::{GoogleChat, GoogleChatOptions};
+use dial_sinks::destinations::pagerduty::{PagerDuty, PagerDutyOptions};
+use dial_sinks::destinations::slack::{Slack, SlackGrowth, SlackOptions, SlackWay};
+use dial_sinks::destinations::teams::{Teams, TeamsOptions};
+use dial_sinks::destinations::thehive::{TheHive, TheHiveLabels, TheHiveOptions, TheHiveVersion};
+use dial_sinks::destinations::webhook::{Webhook, WebhookHeader, WebhookMethod, WebhookOptions};
+use dial_sinks::secret::Secret;
+use dial_sinks::sink::Sink;
+use reqwest::Url;
+
+/// In every secret.
+pub(crate) const HUSH: &str = "hush5f0c9f9e";
+
+/// A secret that counts how often it was refused.
+#[derive(Default)]
+pub(crate) struct Counted {
+    value: String,
+    refused: AtomicUsize,
+}
+
+impl Counted {
+    pub(crate) fn new(value: impl Into<String>) -> Arc<Counted> {
+        Arc::new(Counted { value: value.into(), refused: AtomicUsize::new(0) })
+    }
+
+    pub(crate) fn refusals(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
+    }
+}
+
+impl fmt::Debug for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("env:SECRET")
+    }
+}
+
+#[async_trait]
+impl Secret for Counted {
+    async fn get(&self) -> Result<String, String> {
+        Ok(self.value.clone())
+    }
+
+    fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A sink, and what its destination answers when all is well.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) sink: Box<dyn Sink>,
+    pub(crate) fine: &'static str,
+    /// Whether it makes anything of an answer's body.
+    pub(crate) reads: bool,
+    pub(crate) secret: Arc<Counted>,
+}
+
+/// Every sink over HTTP.
+pub(crate) fn cases(server: &str, patience: Duration) -> Vec<Case> {
+    let case =
+        |name, (sink, secret): (Box<dyn Sink>, Arc<Counted>), fine, reads| Case { name, sink, fine, reads, secret };
+    let hive = |version, as_case| thehive(server, version, as_case, patience);
+    vec![
+        case("slack webhook", slack_webhook(server, patience), "ok", true),
+        case(
+            "slack bot",
+            slack_bot(server, SlackGrowth::Update, patience),
+            r#"{"ok":true,"channel":"C1","ts":"1.2"}"#,
+            true,
+        ),
+        case("webhook", webhook(server, WebhookMethod::Post, patience), "whatever", false),
+        case("webhook put", webhook(server, WebhookMethod::Put, patience), "whatever", false),
+        case("thehive 5", hive(TheHiveVersion::Five, false), r#"{"_id":"~1"}"#, true),
+        case("thehive 5 case", hive(TheHiveVersion::Five, true), r#"{"_id":"~1"}"#, true),
+        case("thehive 4", hive(TheHiveVersion::Four, false), r#"{"_id":"~1"}"#, true),
+        case("pagerduty", pagerduty(server, patience), r#"{"status":"success"}"#, true),
+        case("teams", teams(server, patience), "1", true),
+        case("google chat", google_chat(server, patience), r#"{"name":"spaces/A/messages/B"}"#, true),
+    ]
+}
+
+pub(crate) fn pagerduty(server: &str, patience: Duration) -> (Box<dyn Sink>, Arc<Counted>) {
+    let key = Counted::new(HUSH);
+    let url = Url::parse(&format!("{server}/v2/enqueue")).unwrap();
+    (Box::new(PagerDuty::new(PagerDutyOptions { url, key: key.clone(), patience }).unwrap()), key)
+}
+
+pub(crate) fn teams(server: &str, patience: Duration) -> (Box<dyn Sink>, Arc<Counted>) {
+    let secret = Counted::new(format!("{server}/workflows/x?sig={HUSH}"));
+    (Box::new(Teams::new(TeamsOptions { url: Address::Secret(secret.clone()), patience }).unwrap()), secret)
+}
+
+pub(crate) fn google_chat(server: &str, patience: Duration) -> (Box<dyn Sink>, Arc<Counted>) {
+    let secret = Counted::new(format!("{server}/v1/spaces/A/messages?key=k&token={HUSH}"));
+    (Box::new(GoogleChat::new(GoogleChatOptions { url: Address::Secret(secret.clone()), patience }).unwrap()), secret)
+}
+
+pub(crate) fn slack_webhook(server: &str, patience: Duration) -> (Box<dyn Sink>, Arc<Counted>) {
+    let secret = Counted::new(format!("{server}/services/{HUSH}"));
+    let way = SlackWay::Webhook { url: Address::Secret(secret.clone()) };
+    (Box::new(Slack::new(SlackOptions { way, patience }).unwrap()), secret)
+}
+
+pub(crate) fn slack_bot(server: &str, growth: SlackGrowth, patience: Duration) -> (Box<dyn Sink>, Arc<Counted>) {
+    let token = Counted::new(format!("xoxb-{HUSH}"));
+    let api = Url::parse(&format!("{server}/api/")).unwrap();
+    let way = SlackWay::Bot { token: token.clone(), channel: "alerts".to_owned(), api, growth };
+    (Box::new(Slack::new(SlackOptions { way, patience }).unwrap()), token)
+}
+
+pub(crate) fn webhook(server: &str, method: WebhookMethod, patience: Duration) -> (Box<dyn Sink>, Arc<Counted>) {
+    let key = Counted::new(HUSH);
+    let bearer =
+        WebhookHeader { name: "Authorization".to_owned(), text: "Bearer ".to_owned(), secret: Some(key.clone()) };
+    let plain = WebhookHeader { name: "X-Team".to_owned(), text: "cloud".to_owned(), secret: None };
+    let options = WebhookOptions {
+        url: Address::Secret(Counted::new(format!("{server}/hook?token={HUSH}"))),
+        method,
+        headers: vec![bearer, plain],
+        template: None,
+        signing: Some(Counted::new(HUSH)),
+        patience,
+    };
+    (Box::new(Webhook::new(options).unwrap()), key)
+}
+
+pub(crate) fn thehive(
+    server: &str,
+    version: TheHiveVersion,
+    as_case: bool,
+    patience: Duration,
+) -> (Box<dyn Sink>, Arc<Counted>) {
+    let key = Counted::new(HUSH);
+    let options = TheHiveOptions {
+        url: Url::parse(&format!("{server}/hive")).unwrap(),
+        key: key.clone(),
+        organisation: Some("soc".to_owned()),
+        version,
+        as_case,
+        labels: TheHiveLabels::default(),
+        patience,
+    };
+    (Box::new(TheHive::new(options).unwrap()), key)
+}
