@@ -28,12 +28,15 @@ use coverage::{tally, untold};
 use destination::{Named, for_machines};
 use lag::{LagWatch, percentile};
 use scene::{FAILOVER, Plan, Scene};
-use server::Schedule;
+use server::{BAD, Schedule};
 use support::planted::Dice;
 use tokio::time::{Instant, sleep};
 
-/// How long events come, and how often.
+/// How long events come while sinks are well, how long while they fail, and how often.
+const CALM: Duration = Duration::from_secs(10);
 const LASTS: Duration = Duration::from_secs(30);
+/// Sinks fail a while longer than events come.
+const FAILING: Duration = Duration::from_secs(45);
 const TICK: Duration = Duration::from_millis(250);
 /// How many findings of one rule come within two seconds.
 const STORM: usize = 100;
@@ -57,43 +60,68 @@ async fn each_finding_is_told_at_each_sink_whatever_fails() {
 async fn storm(seed: u64) {
     println!("seed {seed}");
     let mut dice = Dice(seed);
-    // They fail a while longer than events come.
-    let failing = LASTS + Duration::from_secs(15);
-    let scene = Arc::new(Scene::set(|_| Schedule::stormy(&mut dice, failing)).await);
+    let scene = Arc::new(Scene::set().await);
     let (mut a, b) = (scene.worker("a"), scene.worker("b"));
     scene.until_shared(2).await;
-    let lag = LagWatch::begin(scene.clone());
-    let ticks = usize::try_from(LASTS.as_millis() / TICK.as_millis()).unwrap();
-    let plan = Plan::new(&mut dice, ticks, STORM);
-    let fatal = ticks / 4 + dice.below(ticks / 3);
+    let calm = Plan::new("calm", &mut dice, ticks(CALM), STORM);
+    let watch = LagWatch::begin(scene.clone());
+    feed(&scene, &calm, &mut dice, |_| ()).await;
+    let calm_lags = watch.end(None);
+    for server in scene.servers.values() {
+        server.follows(Schedule::stormy(&mut dice, FAILING));
+    }
+    let plan = Plan::new("storm", &mut dice, ticks(LASTS), STORM);
+    let watch = LagWatch::begin(scene.clone());
+    let fatal = plan.ticks.len() / 4 + dice.below(plan.ticks.len() / 3);
     let mut killed = Instant::now();
-    for (n, tick) in plan.ticks.iter().enumerate() {
-        let begun = Instant::now();
-        scene.put(tick, &mut dice).await;
-        if n == fatal {
+    feed(&scene, &plan, &mut dice, |tick| {
+        if tick == fatal {
             // SIGKILL, as nobody expects it.
             a.0.kill().unwrap();
             a.0.wait().unwrap();
             killed = Instant::now();
         }
-        if n == fatal + 16 {
+        if tick == fatal + 16 {
             a = scene.worker("a-again");
         }
-        sleep(TICK.saturating_sub(begun.elapsed())).await;
-    }
-    let lags = lag.end((killed, killed + TAKEOVER));
+    })
+    .await;
+    let lags = watch.end(Some((killed, killed + TAKEOVER)));
     // One leaves as it should, and another takes over what it was waiting with.
     b.stop(&scene);
     let b = scene.worker("b-again");
-    until_told(&scene, plan.findings).await;
-    check_duplicates(&scene, killed);
+    until_told(&scene, calm.findings + plan.findings).await;
+    check_attempts(&scene, killed);
     check_arrivals(&scene).await;
     a.stop(&scene);
     b.stop(&scene);
-    let [median, most] = [50, 100].map(|percent| percentile(&lags, percent));
-    println!("  lag of the stream, of {} looks: median {median} ms, most {most} ms", lags.len());
-    assert!(lags.len() > 5, "the lag was hardly ever known");
-    assert!(percentile(&lags, 90) < 1_000, "the stream is behind: {lags:?}");
+    check_lag(&calm_lags, &lags);
+}
+
+fn ticks(lasts: Duration) -> usize {
+    usize::try_from(lasts.as_millis() / TICK.as_millis()).unwrap()
+}
+
+/// Puts what is planned, and does something else at each tick.
+async fn feed(scene: &Scene, plan: &Plan, dice: &mut Dice, mut beside: impl FnMut(usize)) {
+    for (n, tick) in plan.ticks.iter().enumerate() {
+        let begun = Instant::now();
+        scene.put(tick, dice).await;
+        beside(n);
+        sleep(TICK.saturating_sub(begun.elapsed())).await;
+    }
+}
+
+/// Less than a second; on a machine that is too busy for that, about what it was while all sinks were well.
+fn check_lag(calm: &[u64], stormy: &[u64]) {
+    for (name, lags) in [("well", calm), ("failing", stormy)] {
+        let [median, most_often, most] = [50, 90, 100].map(|percent| percentile(lags, percent));
+        let looks = lags.len();
+        println!("  lag of the stream, sinks {name}: median {median} ms, p90 {most_often}, most {most}; {looks} looks");
+        assert!(looks > 10, "the lag was hardly ever known");
+    }
+    let allowed = 1_000.max(2 * percentile(calm, 90));
+    assert!(percentile(stormy, 90) < allowed, "the stream is behind: {stormy:?}, before {calm:?}");
 }
 
 /// Waits until all is told, and nothing is owed any longer.
@@ -114,13 +142,13 @@ async fn until_told(scene: &Scene, findings: usize) {
     }
 }
 
-/// Repetitions are rare, but for those of messages that were taken without an answer.
-fn check_duplicates(scene: &Scene, killed: Instant) {
+/// Repetitions are rare, but for those of messages that were taken without an answer; and every way to fail was met.
+fn check_attempts(scene: &Scene, killed: Instant) {
     println!(
         "  {:<6} {:>8} {:>8} | taken without an answer, and again: | by the kill | otherwise",
         "sink", "attempts", "messages"
     );
-    let (mut messages, mut repeated) = (0, 0);
+    let (mut messages, mut repeated, mut met) = (0, 0, BTreeSet::new());
     for (name, server) in &scene.servers {
         let tally = tally(name, &server.journal(), Some(killed));
         println!(
@@ -133,10 +161,12 @@ fn check_duplicates(scene: &Scene, killed: Instant) {
             tally.repeated
         );
         assert!(tally.attempts > tally.messages, "{name} has never failed");
+        met.extend(server.journal().iter().map(|attempt| attempt.mood));
         messages += tally.messages;
         repeated += tally.repeated;
     }
     assert!(repeated * 20 <= messages, "{repeated} of {messages} messages were taken again");
+    assert!(BAD.iter().all(|mood| met.contains(mood)), "only {met:?} were met");
 }
 
 /// What AWS took is in the queues behind it.

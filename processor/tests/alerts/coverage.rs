@@ -99,7 +99,8 @@ pub(crate) fn tally(sink: &str, journal: &[Attempt], killed: Option<Instant>) ->
             tally.messages += 1;
             continue;
         };
-        let in_flight = |killed: Instant| before.at <= killed && killed.saturating_duration_since(before.at) < IN_FLIGHT;
+        let in_flight =
+            |killed: Instant| before.at <= killed && killed.saturating_duration_since(before.at) < IN_FLIGHT;
         if !before.answered {
             tally.repeated_unanswered += 1;
         } else if killed.is_some_and(in_flight) {

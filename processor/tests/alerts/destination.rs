@@ -40,7 +40,9 @@ pub(crate) enum Destination {
     /// The ids of its alerts, by `sourceRef`.
     TheHive(Mutex<BTreeMap<String, String>>),
     /// A service of AWS, which lies there.
-    Aws { upstream: String },
+    Aws {
+        upstream: String,
+    },
 }
 
 impl Destination {
@@ -86,9 +88,7 @@ impl Destination {
                 let reply = json!({"ok": true, "channel": "C1", "ts": format!("1700000000.{:06}", *count)});
                 (Reply::new(200, reply.to_string()), true)
             }
-            Destination::SlackHook => {
-                (Reply { content_type: "text/plain".to_owned(), ..Reply::new(200, "ok") }, true)
-            }
+            Destination::SlackHook => (Reply { content_type: "text/plain".to_owned(), ..Reply::new(200, "ok") }, true),
             Destination::Webhook => (Reply::new(204, ""), true),
             Destination::TheHive(alerts) => hive(&mut alerts.lock().unwrap(), request),
             Destination::Aws { upstream } => forward(upstream, request).await,

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::destination::{Destination, Named};
 use crate::scene::{Worker, event, rules};
-use crate::server::{Mood, Schedule, Server};
+use crate::server::{Mood, Server};
 use crate::support::{DIAL, Ended, Folder, lines};
 
 /// How many alerts of a sink are attempted at a time.
@@ -30,9 +30,7 @@ struct Laptop {
 
 impl Laptop {
     async fn set() -> Laptop {
-        let begun = Instant::now();
-        let well = Server::start(Destination::SlackHook, Schedule::fine(), begun).await;
-        let other = Server::start(Destination::Webhook, Schedule::fine(), begun).await;
+        let (well, other) = (Server::start(Destination::SlackHook).await, Server::start(Destination::Webhook).await);
         let folder = Folder::new();
         folder.write("rules.yml", rules());
         let settings = format!(
@@ -162,7 +160,9 @@ async fn a_dead_sink_delays_only_itself() {
         most.push(running.worker.most_memory() / 1024);
     }
     let hanging = laptop.other.most_hanging();
-    println!("most memory after each 600 alerts that a dead sink does not take: {most:?} MiB; {hanging} attempts at a time");
+    println!(
+        "most memory after each 600 alerts that a dead sink does not take: {most:?} MiB; {hanging} attempts at a time"
+    );
     assert!((1..=AT_A_TIME).contains(&hanging), "{hanging} attempts hang at a time");
     assert!(most[2] - most[0] < 32, "memory grows with what waits: {most:?} MiB");
 }

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::destination::{Destination, SIGNING_KEY};
-use crate::server::{Schedule, Server};
+use crate::server::Server;
 use crate::support::planted::Dice;
 use crate::support::{DIAL, Folder};
 
@@ -69,19 +69,22 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Single findings by different actors and repeats by one all the time, three correlated pairs, and a storm.
-    pub(crate) fn new(dice: &mut Dice, ticks: usize, storm: usize) -> Plan {
+    /// Single findings by different actors and repeats by one all the time, three correlated pairs, and a storm. What is of one
+    /// `name` has actors of its own.
+    pub(crate) fn new(name: &str, dice: &mut Dice, ticks: usize, storm: usize) -> Plan {
         let mut plan = Plan { ticks: vec![Vec::new(); ticks], findings: 0 };
         for tick in (0..ticks).step_by(4) {
-            plan.add(tick, format!("single-{tick}"), &format!("Calm{}", dice.below(CALM)), &format!("single-{tick}"));
-            plan.add(tick + dice.below(4), format!("again-{tick}"), "Again", "mallory");
+            let id = format!("{name}-single-{tick}");
+            plan.add(tick, id.clone(), &format!("Calm{}", dice.below(CALM)), &id);
+            plan.add(tick + dice.below(4), format!("{name}-again-{tick}"), "Again", name);
         }
         let begins = dice.below(ticks / 2);
         for n in 0..storm {
-            plan.add(begins + dice.below(8), format!("storm-{n}"), "Storm", &format!("storm-{n}"));
+            let id = format!("{name}-storm-{n}");
+            plan.add(begins + dice.below(8), id.clone(), "Storm", &id);
         }
         for n in 0..3 {
-            let (tick, who) = (dice.below(ticks - 8), format!("pair-{n}"));
+            let (tick, who) = (dice.below(ticks - 8), format!("{name}-pair-{n}"));
             // Steps of a correlation are no findings of their own.
             plan.add(tick, format!("{who}-first"), "First", &who);
             plan.add(tick + 6, format!("{who}-second"), "Second", &who);
@@ -145,16 +148,15 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// With all seven sinks, each of which fails as its schedule says.
-    pub(crate) async fn set(schedule: impl FnMut(&str) -> Schedule) -> Scene {
+    /// With all seven sinks, which are well.
+    pub(crate) async fn set() -> Scene {
         let (kinesis, prefix) = (Kinesis::start(), format!("{}-", unique("alerts")));
         kinesis.create_stream(STREAM, SHARDS).await;
         let (ministack, folder) = (Ministack::shared(), Folder::new());
         let (arrivals, topic, bus) = Arrivals::open(ministack).await;
-        let servers = serve(ministack, schedule).await;
+        let servers = serve(ministack).await;
         let address = |name: &str| servers[name].address();
-        let queue = arrivals.urls["queue"].replacen(&ministack.endpoint(), &address("queue"), 1);
-        let (_, path) = queue.split_once("://").unwrap().1.split_once('/').unwrap();
+        let (_, path) = arrivals.urls["queue"].split_once("://").unwrap().1.split_once('/').unwrap();
         let queue = format!("{}/{path}", address("queue"));
         folder.write("rules.yml", rules());
         let settings = format!(
@@ -210,12 +212,17 @@ impl Scene {
         }
     }
 
+    /// Who reads which shard, and how far.
+    pub(crate) fn leases(&self) -> DynamoLeases {
+        DynamoLeases::new(self.ministack.dynamodb(), format!("{}leases-detect", self.prefix))
+    }
+
     /// Until so many workers have a shard each.
     pub(crate) async fn until_shared(&self, workers: usize) {
-        let leases = DynamoLeases::new(self.ministack.dynamodb(), format!("{}leases-detect", self.prefix));
         let begun = Instant::now();
         loop {
-            let owners = leases.list().await.unwrap_or_default().into_iter().filter_map(|lease| lease.lease_owner);
+            let owners =
+                self.leases().list().await.unwrap_or_default().into_iter().filter_map(|lease| lease.lease_owner);
             if owners.collect::<BTreeSet<_>>().len() == workers {
                 return;
             }
@@ -266,10 +273,7 @@ impl Scene {
     }
 }
 
-async fn serve(
-    ministack: &Ministack,
-    mut schedule: impl FnMut(&str) -> Schedule,
-) -> BTreeMap<&'static str, Arc<Server>> {
+async fn serve(ministack: &Ministack) -> BTreeMap<&'static str, Arc<Server>> {
     let aws = || Destination::Aws { upstream: ministack.endpoint() };
     let destinations = [
         ("bot", Destination::SlackBot(Default::default())),
@@ -280,9 +284,9 @@ async fn serve(
         ("queue", aws()),
         ("bus", aws()),
     ];
-    let (mut servers, begun) = (BTreeMap::new(), Instant::now());
+    let mut servers = BTreeMap::new();
     for (name, destination) in destinations {
-        servers.insert(name, Server::start(destination, schedule(name), begun).await);
+        servers.insert(name, Server::start(destination).await);
     }
     servers
 }

@@ -13,7 +13,7 @@ use crate::destination::{Destination, Said};
 use crate::support::planted::Dice;
 
 /// How a destination is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mood {
     Fine,
     /// 500.
@@ -30,7 +30,9 @@ pub(crate) enum Mood {
     Dropping,
 }
 
-const BAD: [Mood; 6] = [Mood::Failing, Mood::Busy, Mood::TooSmall, Mood::Garbage, Mood::Hanging, Mood::Dropping];
+/// All ways of not being well.
+pub(crate) const BAD: [Mood; 6] =
+    [Mood::Failing, Mood::Busy, Mood::TooSmall, Mood::Garbage, Mood::Hanging, Mood::Dropping];
 
 /// Which mood from when to when. After the last stretch all is well.
 #[derive(Debug, Clone)]
@@ -39,10 +41,6 @@ pub(crate) struct Schedule(Vec<(Duration, Mood)>);
 impl Schedule {
     pub(crate) fn always(mood: Mood) -> Schedule {
         Schedule(vec![(Duration::MAX, mood)])
-    }
-
-    pub(crate) fn fine() -> Schedule {
-        Schedule(Vec::new())
     }
 
     /// Stretches of one to six seconds for so long: one in three is fine, the bad ones come in an order of their own, so that
@@ -115,8 +113,8 @@ pub(crate) struct Attempt {
 pub(crate) struct Server {
     pub(crate) port: u16,
     destination: Destination,
-    schedule: Mutex<Schedule>,
-    begun: Instant,
+    /// With the time at which it begins.
+    schedule: Mutex<(Instant, Schedule)>,
     journal: Mutex<Vec<Attempt>>,
     /// Connections that were dropped so far.
     dropped: Mutex<usize>,
@@ -125,15 +123,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it; `begun` is when its schedule begins.
-    pub(crate) async fn start(destination: Destination, schedule: Schedule, begun: Instant) -> Arc<Server> {
+    /// Starts it; it is well.
+    pub(crate) async fn start(destination: Destination) -> Arc<Server> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = Arc::new(Server {
             port,
             destination,
-            schedule: Mutex::new(schedule),
-            begun,
+            schedule: Mutex::new((Instant::now(), Schedule::always(Mood::Fine))),
             journal: Mutex::default(),
             dropped: Mutex::default(),
             hanging: Mutex::default(),
@@ -157,9 +154,19 @@ impl Server {
         self.journal.lock().unwrap().clone()
     }
 
+    /// From now on it is as the schedule says.
+    pub(crate) fn follows(&self, schedule: Schedule) {
+        *self.schedule.lock().unwrap() = (Instant::now(), schedule);
+    }
+
     /// From now on it is like this.
     pub(crate) fn becomes(&self, mood: Mood) {
-        *self.schedule.lock().unwrap() = Schedule::always(mood);
+        self.follows(Schedule::always(mood));
+    }
+
+    fn mood(&self, at: Instant) -> Mood {
+        let schedule = self.schedule.lock().unwrap();
+        schedule.1.mood(at.saturating_duration_since(schedule.0))
     }
 
     /// How many messages it has taken.
@@ -175,13 +182,14 @@ impl Server {
     async fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         let Some(request) = read(&mut stream).await? else { return Ok(()) };
         let at = Instant::now();
-        let mood = self.schedule.lock().unwrap().mood(at.saturating_duration_since(self.begun));
+        let mood = self.mood(at);
         let said = self.destination.said(&request);
         let note = |accepted, answered| {
             let Some(said) = said.clone() else { return };
             self.journal.lock().unwrap().push(Attempt { at, said, mood, accepted, answered });
         };
-        let html = || Reply { content_type: "text/html".to_owned(), ..Reply::new(200, "<html><h1>Welcome</h1></html>") };
+        let html =
+            || Reply { content_type: "text/html".to_owned(), ..Reply::new(200, "<html><h1>Welcome</h1></html>") };
         let bytes = match mood {
             Mood::Fine => {
                 let (reply, accepted) = self.destination.take(&request).await;
