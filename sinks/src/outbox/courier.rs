@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use dial_rules::event::Millis;
@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     dropped: AtomicU64,
     /// Findings that were offered and are not routed yet.
     unrouted: AtomicU64,
+    /// The store was looked through once: what others left is known.
+    swept: AtomicBool,
     stopping: watch::Sender<bool>,
 }
 
@@ -106,11 +108,13 @@ impl Offers {
         self.shared.dropped.load(Ordering::Relaxed)
     }
 
-    /// Whether all that was offered is routed, and nothing is due at a sink that takes it. What waits for a digest, or for a sink
-    /// that failed, is not due.
+    /// Whether the store was looked through since the start, all that was offered is routed, and nothing is due at a sink that
+    /// takes it. What waits for a digest, or for a sink that failed, is not due.
     pub fn is_idle(&self) -> bool {
         let settled = |health: Health| health.backlog == 0 || health.is_left_alone;
-        self.shared.unrouted.load(Ordering::Relaxed) == 0 && self.health().into_values().all(settled)
+        self.shared.swept.load(Ordering::Relaxed)
+            && self.shared.unrouted.load(Ordering::Relaxed) == 0
+            && self.health().into_values().all(settled)
     }
 
     /// How each sink is doing. Alerts for sinks that the settings do not name are under the empty name, if there are any.
@@ -145,6 +149,7 @@ impl Courier {
             offered: Mutex::new(offered),
             dropped: AtomicU64::new(0),
             unrouted: AtomicU64::new(0),
+            swept: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
         };
         Courier { shared: Arc::new(shared), offers }
@@ -224,6 +229,7 @@ async fn routing(shared: &Shared) {
 async fn sweeping(shared: &Shared) {
     loop {
         shared.sweep().await;
+        shared.swept.store(true, Ordering::Relaxed);
         sleep(shared.clock.around(shared.ledger.pace.sweep_every)).await;
     }
 }
