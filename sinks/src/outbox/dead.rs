@@ -4,10 +4,11 @@ use dial_rules::event::Millis;
 use serde::{Deserialize, Serialize};
 
 use super::alert::{Alert, Delivery};
+use super::bounds::readable;
 use super::compose::compose;
 use super::deliver::tell_findings;
 use super::desk::Desk;
-use super::keys::{alert_key, dead_key};
+use super::keys::{alert_key, dead_key, delivery_of};
 use super::pace::ATTEMPT;
 use super::store::{Outbox, Queue, Row};
 use crate::sink::{SendError, Sink};
@@ -66,20 +67,38 @@ impl DeadAlert {
         Ok(())
     }
 
-    /// Those that were given up first, up to `limit` of them, until `now`.
+    /// Those that were given up first, up to `limit` of them, until `now`. One that cannot be read is logged and left out.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn list(store: &dyn Outbox, now: Millis, limit: usize) -> Result<Vec<DeadAlert>, StoreError> {
+        let keys: Vec<String> = DeadAlert::keys(store, now, limit).await?.into_iter().map(|(_, key)| key).collect();
+        let mut dead = DeadAlert::read(store, &keys).await?;
+        dead.sort_by(|a, b| (a.given_up, &a.delivery.key).cmp(&(b.given_up, &b.delivery.key)));
+        Ok(dead)
+    }
+
+    /// When the first of them were given up, up to `limit` of them, until `now`, and the keys of their deliveries: in that
+    /// order. May be a second behind.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn keys(store: &dyn Outbox, now: Millis, limit: usize) -> Result<Vec<(Millis, String)>, StoreError> {
         let due = store.due(Queue::Dead, now, limit).await?;
-        let keys: Vec<String> = due.into_iter().map(|due| due.key).collect();
+        Ok(due.into_iter().filter_map(|due| Some((due.at, delivery_of(&due.key)?.to_owned()))).collect())
+    }
+
+    /// Those with these deliveries' keys, in the order asked for. Those that are not there are left out, and so is one that
+    /// cannot be read, which is logged: it holds up no other.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn read(store: &dyn Outbox, keys: &[String]) -> Result<Vec<DeadAlert>, StoreError> {
         let mut dead = Vec::new();
         for some in keys.chunks(25) {
-            for row in store.rows(some).await? {
-                dead.push(parse(&row)?);
-            }
+            let rows: Vec<String> = some.iter().map(|key| dead_key(key)).collect();
+            dead.extend(store.rows(&rows).await?.iter().filter_map(|row| readable(parse(row))));
         }
-        dead.sort_by(|a, b| (a.given_up, &a.delivery.key).cmp(&(b.given_up, &b.delivery.key)));
         Ok(dead)
     }
 

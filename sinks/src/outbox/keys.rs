@@ -6,6 +6,8 @@ use super::alert::{Alert, Group};
 
 /// What keys of alerts begin with.
 const ALERT: &str = "#alert:";
+/// What keys of deliveries that were given up begin with.
+const DEAD: &str = "#dead:";
 /// Longest part of a sink's name in a key, in bytes.
 const LONGEST_NAME: usize = 256;
 
@@ -56,7 +58,12 @@ pub(crate) fn thread_key(alert: &Alert) -> String {
 
 /// The key of the row of a delivery that was given up.
 pub(crate) fn dead_key(key: &str) -> String {
-    format!("#dead:{key}")
+    format!("{DEAD}{key}")
+}
+
+/// The delivery's key, of what [`dead_key`] made.
+pub(crate) fn delivery_of(dead_key: &str) -> Option<&str> {
+    dead_key.strip_prefix(DEAD)
 }
 
 /// A group as text: the same for the same group, since its values are in order.

@@ -11,7 +11,6 @@ use dial_analytics::store::ObjectStore;
 use dial_rules::event::Millis;
 use futures::{StreamExt, stream};
 
-use super::none_kept;
 use super::record::Entry;
 use crate::cli::LettersList;
 use crate::failure::{Outcome, Result};
@@ -22,25 +21,26 @@ use crate::stores;
 /// How many files are read at a time.
 const AT_A_TIME: usize = 4;
 
-pub(super) async fn records(args: LettersList, settings: &Settings, output: &Output) -> Result<Outcome> {
+/// `None` where none are kept.
+pub(super) async fn records(args: &LettersList, settings: &Settings, output: &Output) -> Result<Option<Outcome>> {
     let store = stores::archive_to_read(settings, args.of.data.data.as_deref()).await?;
-    let Some(store) = store else { return none_kept(output) };
+    let Some(store) = store else { return Ok(None) };
     let mut files = survey(store.as_ref()).await?.files;
     if files.is_empty() {
-        return none_kept(output);
+        return Ok(None);
     }
     let kept = files.len();
-    let wanted = Wanted::new(&args);
+    let wanted = Wanted::new(args);
     files.retain(|file| wanted.may_be_in(file));
     let found = wanted.gather(store.as_ref(), &files).await;
     if found.listed.is_empty() && !found.failed {
-        let text = format!("no dead letter matches; {kept} files of them are kept");
+        let text = format!("no dead letter of a record matches; {kept} files of them are kept");
         match output.is_json() {
             true => note(&text),
             false => output.line(&text)?,
         }
     }
-    found.print(wanted.limit, output)
+    found.print(wanted.limit, output).map(Some)
 }
 
 /// Which letters to list.

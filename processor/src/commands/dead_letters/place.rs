@@ -58,7 +58,8 @@ impl FromStr for Place {
 }
 
 fn expected() -> String {
-    "write SHARD/SEQUENCE/INDEX or SHARD/SEQUENCE-SUBSEQUENCE/INDEX, as `dial dead-letters list` shows it".to_owned()
+    "write SHARD/SEQUENCE/INDEX or SHARD/SEQUENCE-SUBSEQUENCE/INDEX, or an alert's key, as `dial dead-letters list` shows it"
+        .to_owned()
 }
 
 impl fmt::Display for Place {

@@ -18,7 +18,7 @@ use dial_sinks::store::FindingStore;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::{Place, none_kept};
+use super::{Named, Place};
 use crate::cli::LettersRedrive;
 use crate::clock::now;
 use crate::correlator::{Correlator, Meter};
@@ -35,20 +35,22 @@ const AT_A_TIME: usize = 512;
 /// How many letters that stay dead a person is told of one by one.
 const DEAD_TOLD: u64 = 20;
 
-pub(super) async fn records(args: LettersRedrive, settings: &Settings, output: &Output) -> Result<Outcome> {
+/// `None` where none are kept and none is named.
+pub(super) async fn records(args: &LettersRedrive, settings: &Settings, output: &Output) -> Result<Option<Outcome>> {
     let folder = args.of.data.data.as_deref();
-    let Some(store) = stores::archive_to_read(settings, folder).await? else { return none_kept(output) };
+    let store = stores::archive_to_read(settings, folder).await?;
+    let Some(store) = store else { return Wanted::of(args).without_any(output) };
     let found = survey(store.as_ref()).await?;
     if !args.dry_run {
         for key in &found.stale {
             store.delete(key).await?;
         }
     }
-    if found.files.is_empty() && args.all {
-        return none_kept(output);
+    let wanted = Wanted::of(args);
+    if found.files.is_empty() {
+        return wanted.without_any(output);
     }
-    let wanted = Wanted { places: args.places, all: args.all, dry_run: args.dry_run };
-    let mut report = Report { output, dry_run: args.dry_run, tally: Tally::default(), seen: BTreeSet::new() };
+    let mut report = Report::new(&wanted, output);
     let files: Vec<LetterFile> = found.files.into_iter().filter(|file| wanted.is_about(file)).collect();
     if args.dry_run {
         for file in &files {
@@ -64,7 +66,7 @@ pub(super) async fn records(args: LettersRedrive, settings: &Settings, output: &
         }
         report.tally.new_findings = line.new_findings();
     }
-    report.finish(&wanted)
+    report.finish(&wanted).map(Some)
 }
 
 /// Which letters are asked for.
@@ -75,6 +77,19 @@ struct Wanted {
 }
 
 impl Wanted {
+    fn of(args: &LettersRedrive) -> Wanted {
+        let place = |name: &Named| match name {
+            Named::Record(place) => Some(place.clone()),
+            Named::Alert(_) => None,
+        };
+        Wanted { places: args.names.iter().filter_map(place).collect(), all: args.all, dry_run: args.dry_run }
+    }
+
+    /// What is said where none are kept.
+    fn without_any(&self, output: &Output) -> Result<Option<Outcome>> {
+        if self.places.is_empty() { Ok(None) } else { Report::new(self, output).finish(self).map(Some) }
+    }
+
     /// Whether the file has to be looked at: also to finish what was begun.
     fn is_about(&self, file: &LetterFile) -> bool {
         self.all || file.begun && !self.dry_run || self.places.iter().any(|place| place.may_be_in(&file.stem))
@@ -212,7 +227,11 @@ struct Fate {
     reason: Option<String>,
 }
 
-impl Report<'_> {
+impl<'o> Report<'o> {
+    fn new(wanted: &Wanted, output: &'o Output) -> Report<'o> {
+        Report { output, dry_run: wanted.dry_run, tally: Tally::default(), seen: BTreeSet::new() }
+    }
+
     /// Tells of the letters on these lines: of those that are `taken`, that they are redriven.
     fn told(
         &mut self,

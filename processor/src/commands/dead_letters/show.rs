@@ -9,9 +9,9 @@ use dial_analytics::redrive::{Again, again};
 use dial_analytics::store::ObjectStore;
 use serde::Serialize;
 
+use super::Place;
 use super::bytes::{view, window};
 use super::record::Entry;
-use super::{Place, none_kept};
 use crate::cli::LettersShow;
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, plain, thousands};
@@ -21,7 +21,7 @@ use crate::stores;
 /// How many lines of bytes are shown before the one with the fault, and behind it.
 const LINES: usize = 8;
 
-pub(super) async fn record(args: LettersShow, settings: &Settings, output: &Output) -> Result<Outcome> {
+pub(super) async fn record(place: &Place, args: LettersShow, settings: &Settings, output: &Output) -> Result<Outcome> {
     if args.raw && io::stdout().is_terminal() {
         return Err(Failure::Usage(
             "these bytes could steer your terminal: send them into a file or another program, as in `--raw > letter.bin`"
@@ -29,11 +29,10 @@ pub(super) async fn record(args: LettersShow, settings: &Settings, output: &Outp
         ));
     }
     let found = match stores::archive_to_read(settings, args.of.data.data.as_deref()).await? {
-        Some(store) => find(store.as_ref(), &args.place).await?,
-        None if output.is_json() => Vec::new(),
-        None => return none_kept(output),
+        Some(store) => find(store.as_ref(), place).await?,
+        None => Vec::new(),
     };
-    let [(entry, letter)] = found.as_slice() else { return Err(not_one(&args.place, &found)) };
+    let [(entry, letter)] = found.as_slice() else { return Err(not_one(place, &found)) };
     if args.raw {
         let mut out = io::stdout().lock();
         return match out.write_all(&letter.bytes).and_then(|()| out.flush()) {

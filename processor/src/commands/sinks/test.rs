@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use dial_rules::nearest::nearest;
 use dial_sinks::message::Message;
 use dial_sinks::samples::sample_at;
 use dial_sinks::sink::SendError;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
+use super::no_sink;
 use crate::alerting::destinations;
 use crate::cli::SinksTest;
 use crate::clock;
@@ -44,14 +44,4 @@ pub(super) async fn test(args: SinksTest, settings: &Settings, output: &Output) 
         output.line(&told)?;
     }
     Ok(if error.is_none() { Outcome::Fine } else { Outcome::Found })
-}
-
-fn no_sink(name: &str, settings: &Settings) -> String {
-    let names: Vec<&str> = settings.sinks.keys().map(String::as_str).collect();
-    let name = plain(name);
-    match (names.as_slice(), nearest(&name, names.iter().copied())) {
-        ([], _) => format!("there is no sink {name}, since there are none: add a section [sinks.{name}] to dial.toml"),
-        (_, Some(meant)) => format!("there is no sink {name}: did you mean {meant}?"),
-        (names, None) => format!("there is no sink {name}: there are {}", names.join(", ")),
-    }
 }
