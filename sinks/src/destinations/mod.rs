@@ -8,6 +8,7 @@ pub mod eventbridge;
 mod fifo;
 pub mod filter_policy;
 pub mod google_chat;
+pub mod jira;
 mod outline;
 pub mod pagerduty;
 mod reference;

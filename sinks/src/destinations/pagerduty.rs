@@ -107,6 +107,7 @@ fn of(message: &Message, bounds: Bounds) -> Value {
         "custom_details": details(&outline),
     });
     let service = message.lead.finding.evidence.first().map(|evidence| evidence.event_source.as_str());
+    let service = service.map(|service| service.strip_suffix(".amazonaws.com").unwrap_or(service));
     let rule = Some(message.lead.finding.rule_id.as_str());
     for (name, value) in [("component", service), ("group", subject.region.as_deref()), ("class", rule)] {
         if let Some(value) = value.and_then(text) {

@@ -1,7 +1,7 @@
-//! Cards and events of PagerDuty, Teams and Google Chat: word for word, inert, and within the published limits.
+//! Cards and events of PagerDuty, Teams, Google Chat and Jira: word for word, inert, and within the published limits.
 
 use dial_rules::finding::FindingKind;
-use dial_sinks::destinations::{google_chat, pagerduty, teams};
+use dial_sinks::destinations::{google_chat, jira, pagerduty, teams};
 use dial_sinks::message::Message;
 use dial_sinks::samples::sample;
 use dial_sinks::text::units;
@@ -53,6 +53,7 @@ fn golden() {
     for (kind, name) in TOLD {
         let message = sample(kind);
         assert_json_snapshot!(format!("pagerduty_{name}"), pagerduty::event(&message));
+        assert_json_snapshot!(format!("jira_{name}"), jira::issue(&message, "SEC", "Task"));
         assert_json_snapshot!(format!("teams_{name}"), teams::payload(&message));
         assert_json_snapshot!(format!("google_chat_{name}"), google_chat::payload(&message));
     }
@@ -90,6 +91,41 @@ fn only_our_links(value: &Value, key: &str) {
         let url = url.as_str().unwrap();
         assert!(render::HOSTS.iter().any(|host| url.starts_with(host)), "{url}");
     });
+}
+
+#[test]
+fn jira_takes_it_and_shows_text() {
+    for message in all() {
+        let issue = jira::issue(&message, "SEC", "Task");
+        let fields = &issue["fields"];
+        let summary = fields["summary"].as_str().unwrap();
+        assert!((1..=255).contains(&summary.chars().count()) && !summary.contains('\n'));
+        check(render::no_links(summary));
+        for label in fields["labels"].as_array().unwrap() {
+            let label = label.as_str().unwrap();
+            assert!(label.len() <= 255 && !label.contains(' '), "{label}");
+        }
+        for document in [&fields["description"], &jira::comment(&message)] {
+            assert!(document.to_string().len() < 32_767);
+            let mut kinds: Vec<&str> = Vec::new();
+            each(document, "type", &mut |kind| kinds.push(kind.as_str().unwrap()));
+            let fine = ["doc", "paragraph", "heading", "bulletList", "listItem", "text", "strong", "code", "link"];
+            assert!(kinds.iter().all(|kind| fine.contains(kind)), "{kinds:?}");
+            each(document, "content", &mut |content| {
+                for node in content.as_array().unwrap().iter().filter(|node| node["type"] == "text") {
+                    let text = node["text"].as_str().unwrap();
+                    check(render::visible(text));
+                    assert!(!text.is_empty() && !text.contains('\n'), "{text:?}");
+                    let mark = &node["marks"][0]["type"];
+                    if mark != "code" && mark != "link" {
+                        check(render::no_links(text));
+                    }
+                }
+                assert!(!content.as_array().unwrap().is_empty());
+            });
+            only_our_links(document, "href");
+        }
+    }
 }
 
 #[test]

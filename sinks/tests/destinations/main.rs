@@ -8,6 +8,7 @@ mod chat;
 mod golden;
 mod hostile;
 mod inert;
+mod jira;
 mod limits;
 mod server;
 mod slack;

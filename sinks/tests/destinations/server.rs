@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dial_sinks::destinations::Address;
 use dial_sinks::destinations::google_chat::{GoogleChat, GoogleChatOptions};
+use dial_sinks::destinations::jira::{Jira, JiraOptions};
 use dial_sinks::destinations::pagerduty::{PagerDuty, PagerDutyOptions};
 use dial_sinks::destinations::slack::{Slack, SlackGrowth, SlackOptions, SlackWay};
 use dial_sinks::destinations::teams::{Teams, TeamsOptions};
@@ -84,6 +85,7 @@ pub(crate) fn cases(server: &str, patience: Duration) -> Vec<Case> {
         case("thehive 4", hive(TheHiveVersion::Four, false), r#"{"_id":"~1"}"#, true),
         case("pagerduty", pagerduty(server, patience), r#"{"status":"success"}"#, true),
         case("teams", teams(server, patience), "1", true),
+        case("jira", jira(server, Some("soc@example.com"), patience), r#"{"issues":[{"key":"SEC-1"}]}"#, true),
         case("google chat", google_chat(server, patience), r#"{"name":"spaces/A/messages/B"}"#, true),
     ]
 }
@@ -150,4 +152,17 @@ pub(crate) fn thehive(
         patience,
     };
     (Box::new(TheHive::new(options).unwrap()), key)
+}
+
+pub(crate) fn jira(server: &str, user: Option<&str>, patience: Duration) -> (Box<dyn Sink>, Arc<Counted>) {
+    let token = Counted::new(HUSH);
+    let options = JiraOptions {
+        url: Url::parse(server).unwrap(),
+        token: token.clone(),
+        user: user.map(str::to_owned),
+        project: "SEC".to_owned(),
+        issue_type: "Task".to_owned(),
+        patience,
+    };
+    (Box::new(Jira::new(options).unwrap()), token)
 }
