@@ -382,8 +382,11 @@ pub(crate) struct FindingsList {
     #[arg(long, value_name = "ID")]
     pub(crate) rule: Option<String>,
     /// Last seen at this time or later: a date, or a time such as 2024-05-01T12:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, visible_alias = "from", value_name = "TIME", value_parser = parse_time)]
     pub(crate) since: Option<i64>,
+    /// Last seen before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) to: Option<i64>,
     /// Those that the policy hides, with who answers for it and why
     #[arg(long, conflicts_with = "all")]
     pub(crate) suppressed: bool,

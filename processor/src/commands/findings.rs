@@ -87,6 +87,7 @@ impl Wanted {
     fn new(args: FindingsList, assessor: &Assessor, for_people: bool) -> Wanted {
         let filter = FindingFilter {
             from: args.since,
+            to: args.to,
             // Stores know the rule's severity; where the policy changes that, all are to be looked at.
             min_severity: Some(args.severity).filter(|_| !assessor.policy().changes_severity()),
             rule_id: args.rule,
