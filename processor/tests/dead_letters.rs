@@ -95,7 +95,10 @@ fn what_the_archive_role_keeps_is_listed_and_shown() {
                 && shown.chars().all(|c| c == '\x1b' || c == '\n' || c == '\r' || !c.is_control())
         );
     }
-    assert_eq!(folder.run("dead-letters list --from 2020-01-01").expect(0, &["no dead letter matches"]).out, "");
+    assert_eq!(
+        folder.run("dead-letters list --from 2020-01-01").expect(0, &["no dead letter of a record matches"]).out,
+        ""
+    );
     // Nothing of it is an event now, either.
     let before = archived(&folder);
     let dead = folder.run("dead-letters redrive --all").expect(1, &["0 dead letters redriven", "stay dead"]).lines();

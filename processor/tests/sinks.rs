@@ -49,7 +49,7 @@ fn a_sink_that_fails_says_since_when_and_with_which_words() {
 
     // A finding says how far it is at each.
     let first = &ill.take()[0];
-    let id = first.body["findings"][0]["finding_id"].as_str().unwrap_or_else(|| panic!("{}", first.body)).to_owned();
+    let id = first.body["finding_ids"][0].as_str().unwrap_or_else(|| panic!("{}", first.body)).to_owned();
     let finding = folder.run(&format!("findings show {id}")).expect(0, &[]).lines().remove(0);
     let of = |sink: &str| {
         let alerts = finding["alerts"].as_array().unwrap();
