@@ -110,7 +110,8 @@ pub(crate) async fn run(
     };
     let sources = assessor.enricher().clone();
     let monitor = Monitor::new(settings.worker.id(), Vec::new(), counts.clone(), sources, shutdown.clone());
-    let serving = serving.map(|listener| listener.serve(Arc::new(monitor.with_door(door))));
+    let monitor = monitor.with_door(door).with_alerts(alerting.as_ref().map(Alerting::offers));
+    let serving = serving.map(|listener| listener.serve(Arc::new(monitor)));
     let work = async {
         let posted = async {
             match emptier {

@@ -17,6 +17,7 @@ use dial_sinks::windows::dynamodb::DynamoWindowStore;
 use dial_sinks::windows::sqlite::SqliteWindowStore;
 use tokio::sync::mpsc;
 
+use crate::alerting::owing;
 use crate::aws;
 use crate::bucket;
 use crate::correlator::Ports;
@@ -60,7 +61,7 @@ pub(crate) async fn actors(settings: &Settings, folder: Option<&Path>) -> Result
 }
 
 /// The stores that the detect role records in: those of the folder that was named, else DynamoDB when a stream is set, else
-/// those of the data folder. New findings are passed on to `news`.
+/// those of the data folder. New findings are passed on to `news`, and their alerts are owed to the sinks of the settings.
 ///
 /// # Errors
 /// When one of them cannot be opened.
@@ -75,7 +76,7 @@ pub(crate) async fn to_record(
         return Ok(Ports {
             windows: Arc::new(DynamoWindowStore::new(client.clone(), settings.tables.windows(), retention)),
             actors: Arc::new(DynamoActorStore::new(client.clone(), settings.tables.actors())),
-            findings: Arc::new(DynamoFindingStore::new(client, settings.tables.findings())),
+            findings: owing(settings, Arc::new(DynamoFindingStore::new(client, settings.tables.findings()))),
             news,
         });
     }
@@ -83,7 +84,7 @@ pub(crate) async fn to_record(
     Ok(Ports {
         windows: Arc::new(SqliteWindowStore::open(data.windows_file(), retention).await?),
         actors: Arc::new(SqliteActorStore::open(data.actors_file()).await?),
-        findings: Arc::new(SqliteFindingStore::open(data.findings_file()).await?),
+        findings: owing(settings, Arc::new(SqliteFindingStore::open(data.findings_file()).await?)),
         news,
     })
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use dial_analytics::folder::FolderStore;
 use dial_analytics::read::{Contents, contents};
 use serde_json::{Value, json};
+use support::receiver::Receiver;
 use support::{DIAL, Folder, handful, lines};
 
 const SHARD: &str = "shardId-000000000007";
@@ -69,7 +70,7 @@ fn without_dead_letters_there_is_nothing_and_nothing_is_made() {
     folder.run("dead-letters show shard/1/0").expect(2, &["there is no dead letter shard/1/0"]);
     folder.run("dead-letters list --data nowhere").expect(2, &["--data nowhere: there is no such folder"]);
     folder.run("dead-letters show 17").expect(2, &["SHARD/SEQUENCE/INDEX"]);
-    folder.run("dead-letters redrive").expect(2, &["POSITION"]);
+    folder.run("dead-letters redrive").expect(2, &["NAME"]);
 }
 
 #[test]
@@ -94,7 +95,10 @@ fn what_the_archive_role_keeps_is_listed_and_shown() {
                 && shown.chars().all(|c| c == '\x1b' || c == '\n' || c == '\r' || !c.is_control())
         );
     }
-    assert_eq!(folder.run("dead-letters list --from 2020-01-01").expect(0, &["no dead letter matches"]).out, "");
+    assert_eq!(
+        folder.run("dead-letters list --from 2020-01-01").expect(0, &["no dead letter of a record matches"]).out,
+        ""
+    );
     // Nothing of it is an event now, either.
     let before = archived(&folder);
     let dead = folder.run("dead-letters redrive --all").expect(1, &["0 dead letters redriven", "stay dead"]).lines();
@@ -197,6 +201,36 @@ fn what_decodes_now_takes_the_straight_line_and_leaves_the_list() {
     folder.run("dead-letters redrive --all").expect(1, &["0 dead letters redriven: 0 events, 0 new findings"]);
     assert_eq!(folder.run("findings list --limit 1000").findings(), found);
     assert_eq!(archived(&folder).rows, contents.rows);
+}
+
+#[test]
+fn what_a_redrive_finds_is_alerted_by_the_next_worker() {
+    let folder = Folder::new();
+    let receiver = Receiver::new("200 OK");
+    let events = &handful().events;
+    let letters: Vec<Value> =
+        events.iter().enumerate().map(|(n, event)| letter(n, 0, "2026-05-01T10:00:00Z", &event.to_string())).collect();
+    plant(&folder, "2026-05-01", &letters);
+    folder.write("dial.toml", receiver.sink("soc"));
+    folder.run("dead-letters redrive --all").expect(0, &["new findings"]);
+    assert!(!receiver.has_some(), "the command delivers nothing itself");
+    folder.run("sinks list").expect(0, &["findings are owed and nobody has taken them up"]);
+    let found = folder.run("findings list --limit 1").lines().remove(0);
+    let id = found["finding_id"].as_str().unwrap();
+    let shown = folder.run(&format!("findings show {id}")).expect(0, &[]).lines().remove(0);
+    assert_eq!(shown["alerts"][0]["state"], "owed", "{shown}");
+    // A worker that is given nothing to do looks through what is owed.
+    let waiting = receiver.clone();
+    let worker = folder.dial(["run"]).feed(move |_| {
+        let begun = std::time::Instant::now();
+        while !waiting.has_some() && begun.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    worker.run().expect(0, &[]);
+    let received = receiver.take();
+    assert!(!received.is_empty() && received.iter().all(|one| one.body["is_sample"] == false));
+    assert_eq!(folder.run("sinks list").expect(0, &[]).err, "");
 }
 
 #[test]

@@ -164,6 +164,35 @@ fn a_token_whose_variable_is_not_set_is_found_by_the_check() {
 }
 
 #[test]
+fn a_sinks_secret_whose_variable_is_not_set_is_found_by_the_check() {
+    let folder = Folder::new();
+    folder.write("dial.toml", "[sinks.soc]\nkind = 'slack'\nchannel = 'C1'\ntoken = 'env:TOKEN_FOR_THIS_TEST'\n");
+    let ended = folder.run("config check").expect(2, &["line 4", "sinks.soc.token", "TOKEN_FOR_THIS_TEST", "not set"]);
+    assert_eq!(ended.out, "");
+    let ended = folder.dial(["config", "check"]).env("TOKEN_FOR_THIS_TEST", "s3cr3t").run();
+    let ended = ended.expect(0, &["the settings are fine"]);
+    assert!(!ended.out.contains("s3cr3t") && !ended.err.contains("s3cr3t"));
+    assert_eq!(settings(ended)["sinks"]["soc"]["token"], "env:TOKEN_FOR_THIS_TEST");
+    // A file may be there only where workers run.
+    folder.write("dial.toml", "[sinks.soc]\nkind = 'slack'\nchannel = 'C1'\ntoken = 'file:/run/secrets/none'\n");
+    folder.run("config check").expect(0, &["the settings are fine"]);
+}
+
+#[test]
+fn a_sink_that_no_route_names_is_remarked() {
+    let folder = Folder::new();
+    let sinks = "[sinks.siem]\nkind = 'stdout'\n[sinks.soc]\nkind = 'stdout'\n";
+    let check = |text: String| {
+        folder.write("dial.toml", text);
+        folder.run("config check").expect(0, &["the settings are fine"]).err
+    };
+    assert!(!check(sinks.to_owned()).contains("no route names"), "without routes all goes everywhere");
+    let one = check(format!("{sinks}[[alerts.route]]\nsinks = 'soc'\n"));
+    assert!(one.contains("remark: no route names the sink siem") && !one.contains("the sink soc"), "{one}");
+    assert!(!check(format!("{sinks}[[alerts.route]]\nsinks = 's*'\n")).contains("no route names"));
+}
+
+#[test]
 fn a_mistake_in_the_environment_is_not_blamed_on_a_file() {
     let folder = Folder::new();
     let ended = folder.dial(["config", "check"]).env("DIAL_WORKER__FAILOVER_SECONDS", "0").run();

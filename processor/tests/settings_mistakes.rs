@@ -112,6 +112,50 @@ reason = 'r'
 principal = '*'
 owner = 'o'
 [[policy.alow]] #! `policy.alow` is no key: did you mean `allow`?
+[sinks.soc]
+kind = 'slack'
+token = 'env:SLACK_TOKEN'
+channel = 'C0123456789'
+[sinks.a] #! `sinks.a.kind` is missing: write what it is
+topic = 'x'
+[sinks.b]
+kind = 'slak' #! "slak": did you mean `slack`?
+[sinks.c] #! `sinks.c.topic` is missing: write the topic's ARN
+kind = 'sns'
+[sinks.d]
+kind = 'sqs'
+queue = ' ' #! `sinks.d.queue` is empty: write something
+[sinks.e]
+kind = 'stdout'
+topic = 'x' #! `sinks.e.topic` is no key of kind "stdout" & `format`
+formt = 'json' #! `sinks.e.formt` is no key: did you mean `format`?
+[sinks.f]
+kind = 'thehive'
+url = 'https://thehive.example.com'
+key = 'env:THEHIVE_KEY'
+cases = 'yes' #! `sinks.f.cases` & write `true` or `false`
+version = 'five' #! `sinks.f.version` & write a whole number
+[sinks."g g"] #! is no name of a sink: write letters, digits
+kind = 'stdout'
+[alerts]
+dedup_seconds = 0 #! `alerts.dedup_seconds` is 0: write at least 1
+digest_seconds = 'soon' #! `alerts.digest_seconds` & write a whole number
+storm_per_minut = 3 #! did you mean `storm_per_minute`?
+[[alerts.route]] #! `alerts.route.sinks` is missing: name sinks of [sinks.NAME]
+min_severity = 'high'
+[[alerts.route]]
+sinks = 'sco' #! names "sco", which is no sink: did you mean "soc"?
+[[alerts.route]]
+sinks = ['soc']
+min_severity = 'hihg' #! did you mean `high`?
+kind = 'double' #! "double": write `single` or `correlated`
+account = '12345' #! an id has 12 digits
+region = 'us-esat-1' #! did you mean `us-east-1`?
+ou = 'Workloads' #! write "/Workloads"
+tag = '' #! is empty: write something
+technique = 'TA0001' #! write a technique such as T1098
+rule = 'MFA device remvoed' #! did you mean "MFA device removed"?
+severity = 'high' #! did you mean `min_severity`?
 [archive #! this is no TOML
 [rules] #! `rules` is there twice
 paths = ['somewhere']
@@ -125,16 +169,21 @@ fn marked(text: &str) -> Vec<(usize, Vec<&str>)> {
         .collect()
 }
 
-/// The file with nothing but the section of this line, and in it no other line with a mistake.
+/// The file with nothing but the section of this line, in it no other line with a mistake, and sections without any.
 fn alone(at: usize) -> String {
     let lines: Vec<&str> = FILE.lines().collect();
     let is_header = |line: &str| line.starts_with('[');
     let begins = lines[..at].iter().rposition(|line| is_header(line)).unwrap_or(0);
     let ends = (at..lines.len()).find(|line| is_header(lines[*line])).unwrap_or(lines.len());
+    let is_fine = |number: usize| {
+        let begins = lines[..=number].iter().rposition(|line| is_header(line)).unwrap_or(0);
+        let section = lines[begins..].iter().enumerate().take_while(|(n, line)| *n == 0 || !is_header(line));
+        section.into_iter().all(|(_, line)| !line.contains(" #! "))
+    };
     let kept = |(number, line): (usize, &&str)| {
         let within =
             (begins..ends).contains(&number) && (number + 1 == at || !line.contains(" #! ") || is_header(line));
-        if within { format!("{line}\n") } else { "\n".to_owned() }
+        if within || is_fine(number) { format!("{line}\n") } else { "\n".to_owned() }
     };
     lines.iter().enumerate().map(kept).collect()
 }
@@ -170,6 +219,78 @@ fn all_mistakes_of_a_file_are_told_at_once() {
                 .unwrap_or_else(|| panic!("nothing of line {line}: {told}"));
             assert!(words.iter().all(|word| said.contains(word)), "{words:?}: {said}");
         }
+    }
+}
+
+/// Sinks that only making them shows to be wrong.
+const SINKS: &str = r#"[sinks.topic]
+kind = 'sns'
+topic = 'alerts' #! `sinks.topic.topic` & arn:aws:sns:
+[sinks.queue]
+kind = 'sqs'
+queue = 'alerts' #! `sinks.queue.queue` & https://sqs.
+[sinks.both]
+kind = 'slack'
+token = 'env:TOKEN_THAT_IS_SET'
+webhook = 'env:TOKEN_THAT_IS_SET' #! `sinks.both.webhook` stands beside `token`: keep one
+[sinks.neither] #! `sinks.neither.token` is missing
+kind = 'slack'
+[sinks.channel] #! `sinks.channel.channel` is missing
+kind = 'slack'
+token = 'env:TOKEN_THAT_IS_SET'
+[sinks.here]
+kind = 'webhook'
+url = 'https://alerts.example.com'
+signing_key = 'hush-hush' #! `sinks.here.signing_key` is no place of a signing_key: write `env:NAME`
+[sinks.plain]
+kind = 'webhook'
+url = 'http://alerts.example.com' #! `sinks.plain.url` & https
+[sinks.method]
+kind = 'webhook'
+url = 'https://alerts.example.com'
+method = 'GET' #! `sinks.method.method` is "GET": write "POST" or "PUT"
+[sinks.template]
+kind = 'webhook'
+url = 'https://alerts.example.com'
+template = 'no.template' #! `sinks.template.template` names no.template, which cannot be read
+[sinks.version]
+kind = 'thehive'
+url = 'https://thehive.example.com'
+key = 'env:TOKEN_THAT_IS_SET'
+version = 6 #! `sinks.version.version` is 6: write 5 or 4
+[sinks.format]
+kind = 'stdout'
+format = 'xml' #! `sinks.format.format` is "xml": write "text" or "json"
+[sinks.unset]
+kind = 'webhook'
+webhook = 'env:ADDRESS_THAT_IS_NOT_SET' #! the environment variable ADDRESS_THAT_IS_NOT_SET, which is not set
+token = 'env:TOKEN_THAT_IS_NOT_SET' #! the environment variable TOKEN_THAT_IS_NOT_SET, which is not set
+signing_key = 'env:TOKEN_THAT_IS_EMPTY' #! names env:TOKEN_THAT_IS_EMPTY, where there is nothing
+[sinks.setting]
+kind = 'thehive'
+url = 'https://thehive.example.com'
+key = 'env:DIAL_KEY' #! those that begin with DIAL_ are settings
+[sinks.file]
+kind = 'thehive'
+url = 'https://thehive.example.com'
+key = 'file:/run/secrets/that/workers/have'
+"#;
+
+#[test]
+fn all_sinks_that_cannot_be_made_are_told_at_once() {
+    let folder = Folder::new();
+    folder.write("dial.toml", SINKS);
+    let check =
+        folder.dial(["config", "check"]).env("AWS_REGION", "eu-west-1").env("AWS_EC2_METADATA_DISABLED", "true");
+    let check = check.env("TOKEN_THAT_IS_SET", "hush-hush").env("TOKEN_THAT_IS_EMPTY", " ");
+    let mistakes = marked(SINKS);
+    let ended = check.run().expect(2, &[&format!("{} mistakes in the settings", mistakes.len())]);
+    assert!(ended.out.is_empty() && !ended.err.contains("hush-hush"), "{}", ended.err);
+    for (line, words) in mistakes {
+        let begins = format!("  dial.toml: line {line}: ");
+        let said = ended.err.lines().find(|said| said.starts_with(&begins));
+        let said = said.unwrap_or_else(|| panic!("nothing of line {line}: {}", ended.err));
+        assert!(words.iter().all(|word| said.contains(word)), "{words:?}: {said}");
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod desk;
 pub(crate) mod destinations;
 mod owing;
+pub(crate) mod standing;
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
@@ -28,6 +29,15 @@ const LEAVING: Duration = Duration::from_secs(10);
 const HURRIED: Duration = Duration::from_secs(2);
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// The store that a command records in which delivers nothing itself: where the settings name sinks it owes the alerts to them,
+/// for the workers to deliver.
+pub(crate) fn owing(settings: &Settings, store: Arc<dyn Outbox>) -> Arc<dyn FindingStore> {
+    match settings.sinks.is_empty() {
+        true => store,
+        false => Arc::new(OwingFindingStore::without_courier(store)),
+    }
+}
 
 /// The alerts of one worker.
 #[derive(Debug)]

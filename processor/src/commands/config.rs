@@ -13,6 +13,7 @@ pub(crate) async fn check(settings: &Settings, output: &Output) -> Result<Outcom
     let at = |path: &'static str| move |wrong: String| Failure::Usage(format!("{}: {wrong}", settings.place(path)));
     settings.reputation.check_variable().map_err(at("reputation.key"))?;
     settings.metrics.check_variable().map_err(at("metrics.token"))?;
+    destinations::check(settings).await?;
     if output.is_json() {
         output.json(settings)?;
     } else {
@@ -22,7 +23,6 @@ pub(crate) async fn check(settings: &Settings, output: &Output) -> Result<Outcom
         Some(name) => format!("`dial run` follows the stream {name}"),
         None => "no stream is set: `dial run` reads standard input, or a folder with --watch".to_owned(),
     };
-    destinations::open(settings).await?;
     for sink in routing.idle() {
         note(&format!("remark: no route names the sink {sink}: nothing goes there; see `[[alerts.route]]`"));
     }

@@ -12,8 +12,10 @@ use dial_rules::ruleset::RuleSet;
 use dial_rules::tables::Tables;
 use dial_sinks::filter::{FindingFilter, MAX_LIMIT};
 use dial_sinks::store::FindingStore;
+use serde::Serialize;
 
 use super::incident::{self, Incident, OfIncident};
+use crate::alerting::standing::{Standing, standings};
 use crate::cli::FindingsShow;
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{Output, clock, plain};
@@ -39,10 +41,12 @@ pub(super) async fn show(args: FindingsShow, settings: &Settings, output: &Outpu
         return Err(Failure::Usage(format!("there is no finding {}: see `dial findings list`", plain(&args.id))));
     };
     let Incident { name, others } = Incident::of(&assessment.finding, store.as_ref()).await?;
+    let alerts = standings(store.as_ref(), &assessment.finding.finding_id).await?;
     if output.is_json() {
-        output.json(&OfIncident { assessment: &assessment, incident: name })?;
+        output.json(&Whole { finding: OfIncident { assessment: &assessment, incident: name }, alerts })?;
     } else {
-        let shown = Shown { assessment: &assessment, rules: rules.as_ref(), tables: &assessor.enricher().live().now() };
+        let tables = &assessor.enricher().live().now();
+        let shown = Shown { assessment: &assessment, alerts: &alerts, rules: rules.as_ref(), tables };
         shown.describe(&others, output)?;
     }
     Ok(Outcome::Fine)
@@ -68,9 +72,20 @@ async fn find(store: &dyn FindingStore, id: &str) -> Result<Option<Finding>> {
     }
 }
 
+/// What is shown, as JSON.
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    finding: OfIncident<'a>,
+    /// Left out of one that nobody is told of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alerts: Vec<Standing>,
+}
+
 /// What is shown, and what is needed to say it in words.
 struct Shown<'a> {
     assessment: &'a Assessment,
+    alerts: &'a [Standing],
     rules: Option<&'a RuleSet>,
     tables: &'a Tables,
 }
@@ -81,7 +96,8 @@ impl Shown<'_> {
         output.finding_line(self.assessment)?;
         let line = |name: &str, value: &str| output.line(&format!("  {name:<11} {}", plain(value)));
         let lines = content(finding).into_iter().chain(self.correlated()).chain(around(context));
-        for (name, value) in lines.chain(judged(disposition)) {
+        let alerted = self.alerts.iter().map(|standing| ("alerted", standing.words(clock)));
+        for (name, value) in lines.chain(judged(disposition)).chain(alerted) {
             line(name, &value)?;
         }
         if story::is_correlated(finding) {

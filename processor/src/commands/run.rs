@@ -157,7 +157,7 @@ async fn follow_stream(
     let crew = Crew::new(&client, running, &shift);
     let sources = assessor.enricher().clone();
     let monitor = Monitor::new(shift.worker_id, crew.monitors(), counts.clone(), sources, shutdown.clone());
-    let monitor = monitor.with_door(door);
+    let monitor = monitor.with_door(door).with_alerts(alerting.as_ref().map(Alerting::offers));
     let serving = listener.map(|listener| listener.serve(Arc::new(monitor)));
     let accepting = OptionFuture::from(accepting);
     let showing = show(arriving, &assessor, &counts, output);

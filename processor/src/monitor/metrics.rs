@@ -6,6 +6,7 @@ use dial_ingest::health::Processed;
 use dial_rules::policy::Status;
 use tokio::time::Instant;
 
+use super::alerts;
 use super::exposition::{Exposition, Kind};
 use super::snapshot::{RoleSnapshot, Snapshot};
 use crate::correlator::Correlated;
@@ -31,6 +32,9 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     table(&mut out, snapshot);
     detect(&mut out, snapshot);
     context(&mut out, snapshot);
+    if let Some(reading) = &snapshot.alerts {
+        alerts::render(&mut out, reading);
+    }
     if let Some(door) = &snapshot.door {
         door::meter::render(&mut out, door);
     }

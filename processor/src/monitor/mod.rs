@@ -1,5 +1,6 @@
 //! What a running worker tells others of itself, over HTTP: metrics, whether it lives, whether it is ready.
 
+mod alerts;
 pub(crate) mod exposition;
 mod listener;
 pub(crate) mod metrics;
@@ -11,10 +12,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use dial_ingest::health::HealthMonitor;
 use dial_ingest::progress::WorkerProgress;
+use dial_sinks::outbox::courier::Offers;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::detector::Counts;
 use crate::door;
 use crate::enrich::enricher::Enricher;
@@ -38,6 +41,7 @@ pub(crate) struct Monitor {
     sources: Enricher,
     shutdown: CancellationToken,
     door: Option<door::Watch>,
+    alerts: Option<Offers>,
 }
 
 impl Monitor {
@@ -59,12 +63,18 @@ impl Monitor {
             sources,
             shutdown,
             door: None,
+            alerts: None,
         }
     }
 
     /// The same with a door, if it has one.
     pub(crate) fn with_door(self, door: Option<door::Watch>) -> Monitor {
         Monitor { door, ..self }
+    }
+
+    /// The same with an outbox, if the settings name sinks.
+    pub(crate) fn with_alerts(self, alerts: Option<Offers>) -> Monitor {
+        Monitor { alerts, ..self }
     }
 
     /// The worker as it is now.
@@ -91,6 +101,7 @@ impl Monitor {
             },
             sources: self.sources.readings(),
             door: self.door.as_ref().map(door::Watch::read),
+            alerts: self.alerts.as_ref().map(|offers| alerts::Reading::of(offers, clock::now())),
             // After the looks, so that no time in them lies ahead.
             now: Instant::now(),
         }

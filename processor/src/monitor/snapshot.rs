@@ -7,6 +7,7 @@ use dial_ingest::progress::WorkerProgress;
 use dial_rules::policy::Status;
 use tokio::time::Instant;
 
+use super::alerts;
 use crate::correlator::Correlated;
 use crate::door;
 use crate::enrich::meter::Reading;
@@ -32,6 +33,8 @@ pub(crate) struct Snapshot {
     pub(crate) sources: Vec<Reading>,
     /// The door by which events are posted, where there is one.
     pub(crate) door: Option<door::meter::Reading>,
+    /// The outbox, where the settings name sinks.
+    pub(crate) alerts: Option<alerts::Reading>,
 }
 
 /// One role of it.
@@ -103,6 +106,7 @@ pub(crate) mod tests {
     use dial_ingest::Position;
     use dial_ingest::health::{Processed, TableView};
     use dial_ingest::progress::ShardProgress;
+    use dial_sinks::outbox::health::Health;
 
     use super::*;
 
@@ -174,6 +178,22 @@ pub(crate) mod tests {
             entries: 6,
             weight: 2_048,
         };
+        let soc = Health {
+            backlog: 3,
+            oldest: Some(1_777_600_000_000),
+            delivered: 40,
+            failed: 6,
+            repeated: 5,
+            given_up: 1,
+            last_error: Some((1_777_600_001_000, "it is out of reach".to_owned())),
+            is_left_alone: true,
+        };
+        let siem = Health { delivered: 44, ..Health::default() };
+        let alerts = alerts::Reading {
+            sinks: BTreeMap::from([("soc".to_owned(), soc), ("siem".to_owned(), siem)]),
+            dropped: 2,
+            now: 1_777_600_012_500,
+        };
         Snapshot {
             worker_id,
             started,
@@ -184,6 +204,7 @@ pub(crate) mod tests {
             done,
             sources: vec![reputation],
             door: None,
+            alerts: Some(alerts),
         }
     }
 

@@ -7,6 +7,8 @@ use dial_rules::fault::{Fault, segment};
 use dial_rules::nearest::nearest;
 use serde::{Deserialize, Serialize};
 
+use super::secret_place::SecretPlace;
+
 /// Sinks by their names.
 pub(crate) type Sinks = BTreeMap<String, Sink>;
 
@@ -179,9 +181,28 @@ pub(super) fn faults(sinks: &Sinks) -> Vec<Fault> {
 impl Sink {
     /// Whether it is in AWS, or its secrets are.
     pub(crate) fn needs_aws(&self) -> bool {
-        let places = [&self.webhook, &self.token, &self.key, &self.signing_key];
         matches!(self.kind, Some(Kind::Sns | Kind::Sqs | Kind::Eventbridge | Kind::SecurityHub))
-            || places.into_iter().flatten().any(|place| place.starts_with("secretsmanager:"))
+            || self.places().any(|(_, place)| place.starts_with("secretsmanager:"))
+    }
+
+    /// The places of its secrets, by key.
+    fn places(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let places = [
+            ("webhook", &self.webhook),
+            ("token", &self.token),
+            ("key", &self.key),
+            ("signing_key", &self.signing_key),
+        ];
+        places.into_iter().filter_map(|(key, place)| Some((key, place.as_ref()?)))
+    }
+
+    /// Secrets whose environment variable is not set, or is empty.
+    pub(crate) fn unset_variables(&self) -> Vec<Fault> {
+        let unset = |(key, place): (&'static str, &String)| {
+            let place = SecretPlace::parse(place, key).ok().filter(|_| place.starts_with("env:"))?;
+            place.read().err().map(|wrong| Fault::new(key, wrong))
+        };
+        self.places().filter_map(unset).collect()
     }
 
     fn faults(&self) -> Vec<Fault> {

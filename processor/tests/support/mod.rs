@@ -5,6 +5,7 @@
 
 mod events;
 pub(crate) mod planted;
+pub(crate) mod receiver;
 
 use std::ffi::OsStr;
 use std::fs;

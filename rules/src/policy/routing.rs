@@ -118,7 +118,8 @@ fn fitting<'s>(word: &str, sinks: &'s BTreeSet<String>) -> impl Iterator<Item = 
 
 fn no_sink(word: &str, sinks: &BTreeSet<String>) -> String {
     if sinks.is_empty() {
-        return format!("names {word:?}, but there are no sinks: add a section [sinks.{word}]");
+        let name = if has_wildcards(word) { "NAME" } else { word };
+        return format!("names {word:?}, but there are no sinks: add a section [sinks.{name}]");
     }
     let meant = nearest(word, sinks.iter().map(String::as_str));
     let names = sinks.iter().map(String::as_str).collect::<Vec<_>>().join(", ");

@@ -23,6 +23,26 @@ use crate::settings::{self, Settings, SinkKind};
 /// # Errors
 /// Every mistake that the settings' own checks do not see, each with its place.
 pub(crate) async fn open(settings: &Settings) -> Result<BTreeMap<String, Arc<dyn Sink>>> {
+    let (sinks, faults) = make_all(settings).await;
+    if faults.is_empty() { Ok(sinks) } else { Err(Failure::Usage(settings.tell(faults))) }
+}
+
+/// That sinks could be opened, and that the environment variables with their secrets are set. Files may be there only where
+/// workers run, and AWS is not asked.
+///
+/// # Errors
+/// As [`open`], and every variable that is not set.
+pub(crate) async fn check(settings: &Settings) -> Result<()> {
+    let (_, mut faults) = make_all(settings).await;
+    for (name, of) in &settings.sinks {
+        let within = format!("sinks.{}", segment(name));
+        faults.extend(of.unset_variables().into_iter().map(|fault| fault.within(&within)));
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Failure::Usage(settings.tell(faults))) }
+}
+
+/// The sinks that can be made, and what is wrong with the others.
+async fn make_all(settings: &Settings) -> (BTreeMap<String, Arc<dyn Sink>>, Vec<Fault>) {
     let maker = Maker::over(settings.sinks.values()).await;
     let (mut sinks, mut faults) = (BTreeMap::new(), Vec::new());
     for (name, of) in &settings.sinks {
@@ -31,7 +51,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<BTreeMap<String, Arc<dyn
             Err(fault) => faults.push(fault.within(&format!("sinks.{}", segment(name)))),
         }
     }
-    if faults.is_empty() { Ok(sinks) } else { Err(Failure::Usage(settings.tell(faults))) }
+    (sinks, faults)
 }
 
 /// One of them; there must be one of that name.

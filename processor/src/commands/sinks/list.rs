@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use comfy_table::Cell;
 use dial_rules::event::{Millis, rfc3339};
 use dial_sinks::outbox::alert::Alert;
+use dial_sinks::outbox::dead::DeadAlert;
 use dial_sinks::outbox::store::{Outbox, Queue};
 use serde::Serialize;
 
 use crate::cli::SinksList;
+use crate::clock::now;
 use crate::failure::{Outcome, Result};
-use crate::output::{Output, note, number_cell, plain};
+use crate::output::{Output, note, number_cell, plain, thousands};
 use crate::settings::Settings;
 use crate::stores;
 
@@ -43,15 +45,20 @@ pub(super) async fn list(args: SinksList, settings: &Settings, output: &Output) 
         let kind = sink.kind.map(|kind| kind.as_str());
         reports.insert(name.clone(), Report { sink: name.clone(), kind, ..Report::default() });
     }
-    let mut more = false;
+    let (mut more, mut left) = (false, 0);
     if let Some(store) = stores::findings(settings, args.data.as_deref()).await? {
         more = look(store.as_ref(), &mut reports).await?;
+        left = store.due(Queue::Findings, now(), MOST).await?.len();
     }
     if reports.is_empty() && !output.is_json() {
         note("there are no sinks: add a section [sinks.NAME] to dial.toml; see docs/ALERTS.md");
         return Ok(Outcome::Fine);
     }
     show(reports.into_values().collect(), output)?;
+    if left > 0 {
+        let (left, least) = (thousands(left as u64), if left == MOST { " or more" } else { "" });
+        note(&format!("{left}{least} findings are owed and nobody has taken them up: is a worker running?"));
+    }
     if more {
         note(&format!("there is more: only the first {MOST} rows were counted"));
     }
@@ -96,9 +103,8 @@ fn count(body: &str, reports: &mut BTreeMap<String, Report>) {
 }
 
 fn count_dead(body: &str, reports: &mut BTreeMap<String, Report>) {
-    let sink = serde_json::from_str::<serde_json::Value>(body).ok();
-    let sink = sink.as_ref().and_then(|dead| dead["sink"].as_str()).unwrap_or_default();
-    of(sink, reports).dead += 1;
+    let Ok(dead) = serde_json::from_str::<DeadAlert>(body) else { return };
+    of(&dead.sink, reports).dead += 1;
 }
 
 fn of<'r>(sink: &str, reports: &'r mut BTreeMap<String, Report>) -> &'r mut Report {
@@ -116,7 +122,7 @@ fn show(reports: Vec<Report>, output: &Output) -> Result<()> {
             }
             (None, 0, 0) => "all is delivered".to_owned(),
             (None, 0, _) => "on its way".to_owned(),
-            (None, ..) => "has dead letters: see `dial dead-letters list`".to_owned(),
+            (None, ..) => "has dead letters: see `dial dead-letters list --kind alert`".to_owned(),
         };
         vec![
             Cell::new(plain(&report.sink)),
