@@ -16,6 +16,7 @@ pub mod slack;
 pub mod sns;
 pub mod sqs;
 pub mod stdout;
+pub mod syslog;
 pub mod teams;
 pub mod thehive;
 pub mod webhook;

@@ -12,5 +12,6 @@ mod jira;
 mod limits;
 mod server;
 mod slack;
+mod syslog;
 mod thehive;
 mod webhook;
