@@ -12,6 +12,7 @@ pub mod jira;
 mod outline;
 pub mod pagerduty;
 mod reference;
+pub mod security_hub;
 pub mod slack;
 pub mod sns;
 pub mod sqs;

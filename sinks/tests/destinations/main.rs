@@ -10,6 +10,7 @@ mod hostile;
 mod inert;
 mod jira;
 mod limits;
+mod security_hub;
 mod server;
 mod slack;
 mod syslog;
