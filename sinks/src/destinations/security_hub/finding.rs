@@ -99,8 +99,6 @@ fn finding(message: &Message, assessment: &Assessment, is_lead: bool, hub: &Hub,
     let tactics: &[String] = if is_lead { &message.advice.tactics } else { &[] };
     let types = types(tactics);
     let severity = json!({"Label": label(disposition.severity), "Original": disposition.severity.as_str()});
-    let told =
-        Telling::of(&Message { lead: assessment.clone(), others: Vec::new(), moments: Vec::new(), ..message.clone() });
     let mark = if message.is_sample { "SAMPLE: " } else { "" };
     let title = shown(&format!("{mark}{}", finding.subject.rule_title), MOST_TITLE);
     let mut asff = json!({
@@ -118,7 +116,7 @@ fn finding(message: &Message, assessment: &Assessment, is_lead: bool, hub: &Hub,
         "Severity": severity,
         "FindingProviderFields": {"Severity": severity, "Types": types},
         "Title": or(title, "A finding without a title"),
-        "Description": or(description(message, &told, is_lead), "See the finding in DIAL."),
+        "Description": or(description(message, assessment, is_lead), "See the finding in DIAL."),
         "Resources": resources(assessment, hub),
         "ProductFields": fields(message, assessment, is_lead),
         "RecordState": "ACTIVE",
@@ -150,10 +148,24 @@ fn or(text: String, otherwise: &str) -> String {
 }
 
 /// What happened, and why it matters where that is known.
-fn description(message: &Message, told: &Telling, is_lead: bool) -> String {
+fn description(message: &Message, assessment: &Assessment, is_lead: bool) -> String {
+    let moments = if is_lead { message.moments.clone() } else { Vec::new() };
+    let told = Telling::of(&Message { lead: assessment.clone(), moments, ..message.clone() });
     let facts = told.facts.iter().map(|fact| format!("{}: {}", fact.name, fact.text));
-    let why = Some(message.advice.why.clone()).filter(|why| is_lead && !why.is_empty());
-    shown(&facts.chain(why).collect::<Vec<_>>().join("; "), MOST_DESCRIPTION)
+    let why = Some(message.advice.why.clone()).filter(|why| !why.is_empty());
+    let rest = if is_lead { why } else { calls(assessment) };
+    shown(&facts.chain(rest).collect::<Vec<_>>().join("; "), MOST_DESCRIPTION)
+}
+
+/// What was called, for a finding that the message has no timeline of.
+fn calls(assessment: &Assessment) -> Option<String> {
+    let mut names: Vec<&str> = Vec::new();
+    for evidence in &assessment.finding.evidence {
+        if !names.contains(&evidence.event_name.as_str()) {
+            names.push(&evidence.event_name);
+        }
+    }
+    (!names.is_empty()).then(|| format!("Did what: {}", names.join(" → ")))
 }
 
 /// The account where it happened, and who acted.
