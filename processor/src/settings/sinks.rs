@@ -156,7 +156,10 @@ impl Kind {
                 ],
                 &["user", "issue_type"],
             ),
-            Kind::Pagerduty => (&[("key", "the place of the integration's key")], &["url"]),
+            Kind::Pagerduty => (
+                &[("key", "the place of the integration's key: `env:NAME`, `file:PATH` or `secretsmanager:NAME`")],
+                &["url"],
+            ),
             Kind::SecurityHub => (&[("account", "whose findings they are: 12 digits")], &["region", "url"]),
             Kind::Syslog => (&[("address", "HOST:PORT")], &["tls", "ca", "format"]),
         }

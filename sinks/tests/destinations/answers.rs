@@ -55,7 +55,7 @@ async fn what_is_taken_is_sent() {
     for case in cases(&server.uri(), PATIENT) {
         server.reset().await;
         Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_string(case.fine)).mount(&server).await;
-        assert_eq!((outcome(&case).await, case.secret.refusals()), (Ok(()), 0), "{}", case.name);
+        assert_eq!((outcome(&case).await, case.refusals().unwrap_or(0)), (Ok(()), 0), "{}", case.name);
     }
 }
 
@@ -79,7 +79,8 @@ async fn each_status_is_the_right_error() {
         for (case, outcome) in over(Echo(status), PATIENT).await {
             let error = outcome.expect_err(case.name);
             assert!(is_right(&error), "{} of {status}: {error:?}", case.name);
-            assert_eq!(case.secret.refusals() > 0, matches!(error, SendError::Refused(_)), "{}: {error:?}", case.name);
+            let is_refused = matches!(error, SendError::Refused(_));
+            assert!(case.refusals().is_none_or(|refusals| (refusals > 0) == is_refused), "{}: {error:?}", case.name);
         }
     }
 }
@@ -164,7 +165,7 @@ async fn of_all_with_secret_address(address: &str) -> Vec<(Case, Result<(), Send
     let made = [slack_webhook(address, PATIENT), webhook(address, WebhookMethod::Post, PATIENT)];
     let mut outcomes = Vec::new();
     for (sink, secret) in made {
-        let case = Case { name: sink.kind(), sink, fine: "", reads: true, secret };
+        let case = Case { name: sink.kind(), sink, fine: "", reads: true, secret: Some(secret) };
         let outcome = outcome(&case).await;
         outcomes.push((case, outcome));
     }

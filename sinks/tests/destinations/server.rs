@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_sdk_sns::config::{Credentials, SharedCredentialsProvider};
 use dial_sinks::destinations::Address;
 use dial_sinks::destinations::google_chat::{GoogleChat, GoogleChatOptions};
 use dial_sinks::destinations::jira::{Jira, JiraOptions};
 use dial_sinks::destinations::pagerduty::{PagerDuty, PagerDutyOptions};
+use dial_sinks::destinations::security_hub::{SecurityHub, SecurityHubOptions};
 use dial_sinks::destinations::slack::{Slack, SlackGrowth, SlackOptions, SlackWay};
 use dial_sinks::destinations::teams::{Teams, TeamsOptions};
 use dial_sinks::destinations::thehive::{TheHive, TheHiveLabels, TheHiveOptions, TheHiveVersion};
@@ -62,13 +64,26 @@ pub(crate) struct Case {
     pub(crate) fine: &'static str,
     /// Whether it makes anything of an answer's body.
     pub(crate) reads: bool,
-    pub(crate) secret: Arc<Counted>,
+    /// `None` where what authenticates is no secret of ours.
+    pub(crate) secret: Option<Arc<Counted>>,
+}
+
+impl Case {
+    /// How often its secret was refused.
+    pub(crate) fn refusals(&self) -> Option<usize> {
+        self.secret.as_ref().map(|secret| secret.refusals())
+    }
 }
 
 /// Every sink over HTTP.
 pub(crate) fn cases(server: &str, patience: Duration) -> Vec<Case> {
-    let case =
-        |name, (sink, secret): (Box<dyn Sink>, Arc<Counted>), fine, reads| Case { name, sink, fine, reads, secret };
+    let case = |name, (sink, secret): (Box<dyn Sink>, Arc<Counted>), fine, reads| Case {
+        name,
+        sink,
+        fine,
+        reads,
+        secret: Some(secret),
+    };
     let hive = |version, as_case| thehive(server, version, as_case, patience);
     vec![
         case("slack webhook", slack_webhook(server, patience), "ok", true),
@@ -87,6 +102,13 @@ pub(crate) fn cases(server: &str, patience: Duration) -> Vec<Case> {
         case("teams", teams(server, patience), "1", true),
         case("jira", jira(server, Some("soc@example.com"), patience), r#"{"issues":[{"key":"SEC-1"}]}"#, true),
         case("google chat", google_chat(server, patience), r#"{"name":"spaces/A/messages/B"}"#, true),
+        Case {
+            name: "security hub",
+            sink: security_hub(server, patience),
+            fine: r#"{"FailedCount":0,"SuccessCount":1,"FailedFindings":[]}"#,
+            reads: true,
+            secret: None,
+        },
     ]
 }
 
@@ -165,4 +187,17 @@ pub(crate) fn jira(server: &str, user: Option<&str>, patience: Duration) -> (Box
         patience,
     };
     (Box::new(Jira::new(options).unwrap()), token)
+}
+
+pub(crate) fn security_hub(server: &str, patience: Duration) -> Box<dyn Sink> {
+    let token = Some(format!("token-{HUSH}"));
+    let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", HUSH, token, None, "tests");
+    let options = SecurityHubOptions {
+        account: "999988887777".to_owned(),
+        region: "eu-west-1".to_owned(),
+        url: Some(Url::parse(server).unwrap()),
+        credentials: SharedCredentialsProvider::new(credentials),
+        patience,
+    };
+    Box::new(SecurityHub::new(options).unwrap())
 }

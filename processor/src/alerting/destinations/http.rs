@@ -17,7 +17,7 @@ use super::{Made, Maker, required};
 use crate::settings;
 
 /// An answer that is not there by then is given up, a little before the outbox gives the attempt up.
-const PATIENCE: Duration = Duration::from_secs(9);
+pub(super) const PATIENCE: Duration = Duration::from_secs(9);
 
 impl Maker {
     pub(super) fn slack(&self, of: &settings::Sink) -> Made {

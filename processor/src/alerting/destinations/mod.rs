@@ -1,6 +1,8 @@
 //! `[sinks.NAME]` → the sinks themselves.
 
 mod http;
+mod siem;
+mod tickets;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -109,7 +111,12 @@ impl Maker {
                 Some("json") => LineFormat::Json,
                 Some(other) => return Err(Fault::new("format", format!("is {other:?}: write \"text\" or \"json\""))),
             })),
-            other => return Err(Fault::new("kind", format!("is {:?}, which this build has not", other.as_str()))),
+            SinkKind::Pagerduty => self.pagerduty(of)?,
+            SinkKind::Teams => self.teams(of)?,
+            SinkKind::GoogleChat => self.google_chat(of)?,
+            SinkKind::Jira => self.jira(of)?,
+            SinkKind::Syslog => self.syslog(of)?,
+            SinkKind::SecurityHub => self.security_hub(of)?,
         })
     }
 
