@@ -53,7 +53,13 @@ impl FromStr for Place {
             let (shard, at) = before.rsplit_once('/')?;
             place(shard, at, Some(last.parse().ok()?))
         };
-        with_index().or_else(|| place(before, last, None)).ok_or_else(expected)
+        // A shard's last part that looks like a position is one with a mistake in it.
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        let without = || match before.rsplit_once('/') {
+            Some((_, at)) if is_number(at) => None,
+            _ => place(before, last, None),
+        };
+        with_index().or_else(without).ok_or_else(expected)
     }
 }
 
