@@ -200,7 +200,7 @@ impl Server {
                 let takes = {
                     let mut dropped = self.dropped.lock().unwrap();
                     *dropped += 1;
-                    *dropped % 2 == 0
+                    dropped.is_multiple_of(2)
                 };
                 let accepted = takes && self.destination.take(&request).await.1;
                 note(accepted, false);
