@@ -9,6 +9,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const DIAL: &str = env!("CARGO_BIN_EXE_dial");
 const HOUR: u64 = 3_600;
 /// Events of a scan: so many that hundredths of a second, in which its time is told, say enough.
-const EVENTS: usize = 1_200_000;
+const EVENTS: usize = 800_000;
 /// Each configuration is run so often, in turn.
 const ROUNDS: usize = 15;
 
@@ -90,12 +91,12 @@ fn burst(length: usize, edge: bool, refused: bool) -> String {
 }
 
 fn scans(folder: &Path) {
-    let mut text = String::new();
+    let mut input = BufWriter::new(fs::File::create(folder.join("scan.json")).unwrap());
     for n in 0..EVENTS {
         let time = 1_769_860_800 + (n / 20) as u64;
-        text += &event(n, time, &format!("user-{}", n * 7 % 1_000), n % 100 == 0);
+        input.write_all(event(n, time, &format!("user-{}", n * 7 % 1_000), n % 100 == 0).as_bytes()).unwrap();
     }
-    fs::write(folder.join("scan.json"), text).unwrap();
+    input.into_inner().unwrap();
     // In files of their own, so that matches make findings with and without the correlation.
     fs::write(folder.join("rule.yml"), DENIED).unwrap();
     fs::write(folder.join("by-arn.yml"), correlation("userIdentity.arn")).unwrap();

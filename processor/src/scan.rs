@@ -21,7 +21,7 @@ use crate::pipeline::{Detected, Detection};
 /// How many findings travel together from a reading thread to whoever collects them.
 const BATCH: usize = 256;
 /// How many bytes of matches do.
-const FILED: usize = 64 * 1024;
+const FILED: usize = 1024 * 1024;
 
 /// What the reading threads report.
 #[derive(Debug)]

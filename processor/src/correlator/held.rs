@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use dial_rules::correlation::{CorrelationMatch, Filed, GroupKey};
 use dial_rules::lineage::Lineage;
 
-use super::packed::{self, Record};
+use super::packed::{self, Record, View};
 use super::{CorrelateError, entry};
 
 /// How many bytes of a log are in one piece, about.
@@ -126,7 +126,7 @@ pub(super) fn filed(correlation: &str, record: Record<'_>) -> Result<Filed, Corr
     Ok(Filed {
         correlation: correlation.to_owned(),
         group: group(correlation, record.group)?,
-        matched: matched(correlation, record)?,
+        matched: record.unpacked().ok_or_else(|| damaged(correlation))?,
     })
 }
 
@@ -135,9 +135,9 @@ pub(super) fn group(correlation: &str, bytes: &[u8]) -> Result<GroupKey, Correla
     packed::group(bytes).ok_or_else(|| damaged(correlation))
 }
 
-/// The match of a record.
-pub(super) fn matched(correlation: &str, record: Record<'_>) -> Result<CorrelationMatch, CorrelateError> {
-    record.unpacked().ok_or_else(|| damaged(correlation))
+/// The matches of records, to be evaluated.
+pub(super) fn views<'l>(correlation: &str, records: Vec<Record<'l>>) -> Result<Vec<View<'l>>, CorrelateError> {
+    records.into_iter().map(|record| View::of(record).ok_or_else(|| damaged(correlation))).collect()
 }
 
 fn damaged(correlation: &str) -> CorrelateError {

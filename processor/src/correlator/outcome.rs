@@ -1,6 +1,8 @@
 //! What windows come to. Pure.
 
-use dial_rules::correlation::{Correlation, CorrelationMatch, Correlations, Filed, GroupKey, evaluate};
+use std::borrow::Cow;
+
+use dial_rules::correlation::{Correlation, CorrelationMatch, Correlations, Filed, GroupKey, Seen, evaluate};
 use dial_rules::finding::Finding;
 use dial_sinks::windows::store::{WindowItem, WindowKey};
 
@@ -27,21 +29,23 @@ pub(super) fn outcome(
 ) -> Result<Outcome, CorrelateError> {
     let group = entry::group_of(window)?;
     let matches: Result<Vec<_>, _> = items.iter().map(|item| entry::match_in(&correlation.id, item)).collect();
-    Ok(outcome_of(correlations, correlation, &group, &matches?, buckets))
+    Ok(outcome_of(correlations, correlation, &group, &matches?, buckets, Cow::Borrowed))
 }
 
-/// Evaluates some buckets of a group on the matches in their ranges.
-pub(super) fn outcome_of(
+/// Evaluates some buckets of a group on the matches in their ranges, of which `whole` gives all there is.
+pub(super) fn outcome_of<'m, M: Seen>(
     correlations: &Correlations,
-    correlation: &Correlation,
+    correlation: &'m Correlation,
     group: &GroupKey,
-    matches: &[CorrelationMatch],
+    matches: &'m [M],
     buckets: impl IntoIterator<Item = i64>,
+    whole: impl Fn(&'m M) -> Cow<'m, CorrelationMatch>,
 ) -> Outcome {
     let mut outcome = Outcome::default();
+    let listed = correlations.listing(&correlation.id).next().is_some();
     for evaluated in evaluate(correlation, group, matches, buckets) {
-        for completing in evaluated.completing {
-            let filing = correlations.file_completion(correlation, group, completing);
+        for completing in evaluated.completing.into_iter().filter(|_| listed) {
+            let filing = correlations.file_completion(correlation, group, &whole(completing));
             outcome.missing += filing.missing;
             outcome.completions.extend(filing.filed);
         }

@@ -5,10 +5,12 @@
 //! its bytes; one that may be missing its length and one more, or 0; a list its length and its texts. It is never kept
 //! beyond the process.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use dial_rules::correlation::{CorrelationMatch, GroupKey};
+use dial_rules::correlation::{Correlation, CorrelationMatch, GroupKey, Seen};
 use dial_rules::event::Millis;
+use dial_rules::finding::{Evidence, Subject};
 use dial_rules::lineage::{Lineage, is_temporary};
 
 /// A match in a log.
@@ -142,6 +144,90 @@ impl Record<'_> {
     }
 }
 
+/// A match that is read as far as it is evaluated.
+#[derive(Debug)]
+pub(super) struct View<'l> {
+    time: Millis,
+    event_id: &'l str,
+    rule_id: &'l str,
+    shared_event_id: Option<&'l str>,
+    values: Vec<&'l str>,
+    record: Record<'l>,
+}
+
+impl<'l> View<'l> {
+    /// Of a record, all of whose parts are there.
+    pub(super) fn of(record: Record<'l>) -> Option<View<'l>> {
+        let mut from = Reading(record.matched);
+        let time = from.time()?;
+        from.skip_lists(2)?;
+        let event_id = from.str()?;
+        from.skip_texts(2)?;
+        let rule_id = from.str()?;
+        from.skip_optional(6)?;
+        let shared_event_id = from.optional_str()?;
+        let count = from.number()?;
+        let values = (0..count).map(|_| from.str()).collect::<Option<Vec<_>>>()?;
+        Some(View { time, event_id, rule_id, shared_event_id, values, record })
+    }
+
+    /// All of it.
+    pub(super) fn whole(&self) -> CorrelationMatch {
+        // It is there, and what was a text is one.
+        self.record.unpacked().unwrap_or_default()
+    }
+}
+
+impl Seen for View<'_> {
+    fn time(&self) -> Millis {
+        self.time
+    }
+
+    fn rule_id(&self) -> &str {
+        self.rule_id
+    }
+
+    fn distinct_id(&self) -> &str {
+        self.shared_event_id.unwrap_or(self.event_id)
+    }
+
+    fn values(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().copied()
+    }
+
+    fn evidence(&self) -> Evidence {
+        self.whole().evidence()
+    }
+
+    fn subject(&self, correlation: &Correlation) -> Subject {
+        self.whole().subject(correlation)
+    }
+}
+
+impl Ord for View<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let first = self.time.cmp(&other.time).then_with(|| self.event_id.cmp(other.event_id));
+        first.then_with(|| match self == other {
+            true => Ordering::Equal,
+            false => self.whole().cmp(&other.whole()),
+        })
+    }
+}
+
+impl PartialOrd for View<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for View<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.record.matched == other.record.matched
+    }
+}
+
+impl Eq for View<'_> {}
+
 /// What is still to be read.
 struct Reading<'l>(&'l [u8]);
 
@@ -182,11 +268,39 @@ impl<'l> Reading<'l> {
         self.str().map(str::to_owned)
     }
 
-    fn optional(&mut self) -> Option<Option<String>> {
+    fn optional_str(&mut self) -> Option<Option<&'l str>> {
         match self.number()? {
             0 => Some(None),
-            length => str::from_utf8(self.bytes(length - 1)?).ok().map(|text| Some(text.to_owned())),
+            length => str::from_utf8(self.bytes(length - 1)?).ok().map(Some),
         }
+    }
+
+    fn optional(&mut self) -> Option<Option<String>> {
+        self.optional_str().map(|text| text.map(str::to_owned))
+    }
+
+    fn skip_texts(&mut self, count: usize) -> Option<()> {
+        for _ in 0..count {
+            let length = self.number()?;
+            self.bytes(length)?;
+        }
+        Some(())
+    }
+
+    fn skip_optional(&mut self, count: usize) -> Option<()> {
+        for _ in 0..count {
+            let length = self.number()?;
+            self.bytes(length.saturating_sub(1))?;
+        }
+        Some(())
+    }
+
+    fn skip_lists(&mut self, count: usize) -> Option<()> {
+        for _ in 0..count {
+            let texts = self.number()?;
+            self.skip_texts(texts)?;
+        }
+        Some(())
     }
 
     fn list(&mut self) -> Option<BTreeSet<String>> {

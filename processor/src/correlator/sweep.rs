@@ -2,10 +2,11 @@
 //! under everybody behind them, and every window that was added to is evaluated. Same matches, same findings as on a
 //! stream; what is held in memory does not grow with the input: beyond a bound everything goes to a store of windows.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use dial_rules::correlation::{Correlation, Filed, affected, range_of};
+use dial_rules::correlation::{Condition, Correlation, Filed, Seen, affected, range_of};
 use dial_rules::event::Millis;
 use dial_rules::finding::Finding;
 use dial_rules::lineage::{Lineage, Link, Resolved};
@@ -200,23 +201,28 @@ impl Sweep {
         let log = self.held.take(&correlation.id);
         let mut found = Vec::new();
         for (group, records) in log.groups() {
+            if records.len() < fewest(correlation) {
+                continue;
+            }
             let group = held::group(&correlation.id, group)?;
-            let matches = records.into_iter().map(|record| held::matched(&correlation.id, record));
-            let mut matches = matches.collect::<Result<Vec<_>, _>>()?;
+            let mut matches = held::views(&correlation.id, records)?;
             matches.sort();
             matches.dedup();
             let mut buckets: Vec<i64> = Vec::new();
-            for bucket in matches.iter().flat_map(|seen| affected(seen.event_time, correlation.timespan)) {
+            for bucket in matches.iter().flat_map(|seen| affected(seen.time(), correlation.timespan)) {
                 if buckets.iter().rev().take(2).all(|known| *known != bucket) {
                     buckets.push(bucket); // matches are by time
                 }
             }
             for some in buckets.chunks(PAGE) {
                 let of = |bucket: i64| range_of(bucket, correlation.timespan);
-                let from = matches.partition_point(|seen| seen.event_time < of(some[0]).start);
-                let to = matches.partition_point(|seen| seen.event_time < of(some[some.len() - 1]).end);
+                let from = matches.partition_point(|seen| seen.time() < of(some[0]).start);
+                let to = matches.partition_point(|seen| seen.time() < of(some[some.len() - 1]).end);
                 let within = &matches[from..to];
-                let outcome = outcome_of(rules.correlations(), correlation, &group, within, some.iter().copied());
+                let outcome =
+                    outcome_of(rules.correlations(), correlation, &group, within, some.iter().copied(), |view| {
+                        Cow::Owned(view.whole())
+                    });
                 found.extend(outcome.findings);
                 self.file(&outcome.completions).await?;
                 if found.len() >= PAGE {
@@ -298,6 +304,15 @@ impl Sweep {
         }
         self.append(store, &Batch { filed: completions, indexed: Vec::new() }).await?;
         Ok(findings)
+    }
+}
+
+/// With fewer matches, no window of the correlation is ever complete.
+fn fewest(correlation: &Correlation) -> usize {
+    match correlation.condition {
+        Condition::EventCount { at_least } => usize::try_from(at_least).unwrap_or(usize::MAX),
+        Condition::TemporalOrdered => correlation.parts.len(),
+        Condition::ValueCount { .. } | Condition::Temporal(_) => 1,
     }
 }
 

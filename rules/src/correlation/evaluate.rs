@@ -5,25 +5,26 @@
 //! matches of its own and of the one before. Sweeps over sorted matches: linear in their number, beside the sorting.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::rows::{Row, Rows};
 use super::tally::Tally;
-use super::{Correlation, CorrelationMatch, GroupKey, ordered};
+use super::{Correlation, CorrelationMatch, GroupKey, Seen, ordered};
 use crate::event::Millis;
 use crate::finding::{Completion, EVIDENCE_EACH, Evidence, Finding, FindingKind, MOST_EVENTS, finding_id};
 
 /// What the matches of one group come to in one bucket: a finding, unless nothing is complete.
 #[derive(Debug, Clone)]
-pub struct Evaluated<'m> {
+pub struct Evaluated<'m, M = CorrelationMatch> {
     /// The bucket: [`bucket_of`] its completions.
     pub bucket: i64,
     /// The finding.
     pub finding: Finding,
     /// Every match that contributes, by time; the finding keeps the ends of it.
-    pub contributing: Vec<&'m CorrelationMatch>,
+    pub contributing: Vec<&'m M>,
     /// The matches at which the condition holds, by time: matches of an outer correlation.
-    pub completing: Vec<&'m CorrelationMatch>,
+    pub completing: Vec<&'m M>,
 }
 
 /// The bucket of a time: `floor(time / timespan)`.
@@ -46,97 +47,125 @@ pub fn range_of(bucket: i64, timespan: Millis) -> Range<Millis> {
 /// Evaluates some buckets of one group. `matches` are all those known in the buckets' ranges ([`range_of`]), in any
 /// order; others do no harm. What comes out is the whole content of these buckets: the same however often and in
 /// however many steps the matches became known.
-pub fn evaluate<'m>(
+pub fn evaluate<'m, M: Seen>(
     correlation: &'m Correlation,
     group: &GroupKey,
-    matches: impl IntoIterator<Item = &'m CorrelationMatch>,
+    matches: impl IntoIterator<Item = &'m M>,
     buckets: impl IntoIterator<Item = i64>,
-) -> Vec<Evaluated<'m>> {
-    let mut matches: Vec<&CorrelationMatch> = matches.into_iter().collect();
-    matches.retain(|seen| correlation.part(&seen.rule_id).is_some());
-    if !matches.is_sorted() {
-        matches.sort_unstable();
-    }
-    matches.dedup();
+) -> Vec<Evaluated<'m, M>> {
+    let rows = Rows::of(correlation, matches);
+    let mut tally = Tally::new(correlation, rows.events);
+    // By event, in how many buckets it has been counted.
+    let mut counted = Counted { last: vec![0; rows.events], round: 0 };
     let buckets: BTreeSet<i64> = buckets.into_iter().collect();
-    buckets.into_iter().filter_map(|bucket| one(correlation, group, &matches, bucket)).collect()
+    let one = |bucket| one(correlation, group, &rows.list, bucket, tally.as_mut(), &mut counted);
+    buckets.into_iter().filter_map(one).collect()
 }
 
-fn one<'m>(
+fn one<'m, M: Seen>(
     correlation: &'m Correlation,
     group: &GroupKey,
-    matches: &[&'m CorrelationMatch],
+    rows: &[Row<'m, M>],
     bucket: i64,
-) -> Option<Evaluated<'m>> {
+    tally: Option<&mut Tally<'m>>,
+    counted: &mut Counted,
+) -> Option<Evaluated<'m, M>> {
     let range = range_of(bucket, correlation.timespan);
-    let begin = matches.partition_point(|seen| seen.event_time < range.start);
-    let end = matches.partition_point(|seen| seen.event_time < range.end);
+    let begin = rows.partition_point(|row| row.seen.time() < range.start);
+    let end = rows.partition_point(|row| row.seen.time() < range.end);
     let own = range.start.saturating_add(correlation.timespan)..range.end;
-    let complete = complete(correlation, matches.get(begin..end)?, own);
-    let finding = finding(correlation, group, bucket, &complete)?;
+    let complete = complete(correlation, rows.get(begin..end)?, own, tally);
+    let finding = finding(correlation, group, bucket, &complete, counted)?;
     let Complete { contributing, completing, .. } = complete;
+    let contributing = contributing.iter().map(|row| row.seen).collect();
     Some(Evaluated { bucket, finding, contributing, completing })
 }
 
 /// What is complete in a bucket, sorted.
-#[derive(Default)]
-struct Complete<'m> {
-    contributing: Vec<&'m CorrelationMatch>,
-    completing: Vec<&'m CorrelationMatch>,
+struct Complete<'m, M> {
+    contributing: Vec<Row<'m, M>>,
+    completing: Vec<&'m M>,
     ambiguous: bool,
 }
 
-fn complete<'m>(correlation: &'m Correlation, matches: &[&'m CorrelationMatch], bucket: Range<Millis>) -> Complete<'m> {
-    let Some(tally) = Tally::new(correlation, matches.len()) else {
-        let chains = ordered::chains(correlation, matches, bucket);
-        let members = matches.iter().zip(chains.members).filter(|(_, member)| *member).map(|(seen, _)| *seen);
-        let completing = chains.ends.into_iter().map(|at| matches[at]).collect();
+fn complete<'m, M: Seen>(
+    correlation: &'m Correlation,
+    rows: &[Row<'m, M>],
+    bucket: Range<Millis>,
+    tally: Option<&mut Tally<'m>>,
+) -> Complete<'m, M> {
+    let Some(tally) = tally else {
+        let chains = ordered::chains(correlation, rows, bucket);
+        let members = rows.iter().zip(chains.members).filter(|(_, member)| *member).map(|(row, _)| *row);
+        let completing = chains.ends.into_iter().map(|at| rows[at].seen).collect();
         return Complete { contributing: members.collect(), completing, ambiguous: chains.ambiguous };
     };
-    let mut taken = Vec::with_capacity(matches.len());
-    taken.extend(matches.iter().copied().filter(|seen| tally.takes(seen)));
+    let mut taken = Vec::with_capacity(rows.len());
+    taken.extend(rows.iter().copied().filter(|row| tally.takes(row)));
     slide(tally, &taken, correlation.timespan, &bucket)
 }
 
-/// Slides a window over the matches. Wherever it is complete within the bucket, all that it holds contributes.
-fn slide<'m>(
-    mut tally: Tally<'m>,
-    matches: &[&'m CorrelationMatch],
+/// Slides a window over the matches. Wherever it is complete within the bucket, all that it holds contributes. The tally
+/// is empty before and after.
+fn slide<'m, M: Seen>(
+    tally: &mut Tally<'m>,
+    rows: &[Row<'m, M>],
     timespan: Millis,
     bucket: &Range<Millis>,
-) -> Complete<'m> {
-    let mut complete = Complete::default();
+) -> Complete<'m, M> {
+    let mut complete = Complete { contributing: Vec::new(), completing: Vec::new(), ambiguous: false };
     let (mut left, mut right, mut told) = (0, 0, 0);
-    for moment in matches.chunk_by(|a, b| a.event_time == b.event_time) {
-        let time = moment[0].event_time;
-        moment.iter().for_each(|seen| tally.add(seen));
+    for moment in rows.chunk_by(|a, b| a.seen.time() == b.seen.time()) {
+        let time = moment[0].seen.time();
+        moment.iter().for_each(|row| tally.add(row));
         right += moment.len();
-        while matches[left].event_time < time.saturating_sub(timespan) {
-            tally.remove(matches[left]);
+        while rows[left].seen.time() < time.saturating_sub(timespan) {
+            tally.remove(&rows[left]);
             left += 1;
         }
         if bucket.contains(&time) && tally.holds() {
-            complete.contributing.extend(&matches[told.max(left)..right]);
-            complete.completing.extend(moment);
+            complete.contributing.extend(&rows[told.max(left)..right]);
+            complete.completing.extend(moment.iter().map(|row| row.seen));
             told = right;
         }
     }
+    rows[left..].iter().for_each(|row| tally.remove(row));
     complete
 }
 
-fn finding(correlation: &Correlation, group: &GroupKey, bucket: i64, complete: &Complete<'_>) -> Option<Finding> {
+/// Which events were counted last.
+struct Counted {
+    /// By event, in which round.
+    last: Vec<usize>,
+    round: usize,
+}
+
+impl Counted {
+    /// How many events these matches are of.
+    fn events<M>(&mut self, rows: &[Row<'_, M>]) -> usize {
+        self.round += 1;
+        let new = |row: &&Row<'_, M>| std::mem::replace(&mut self.last[row.event], self.round) != self.round;
+        rows.iter().filter(new).count()
+    }
+}
+
+fn finding<M: Seen>(
+    correlation: &Correlation,
+    group: &GroupKey,
+    bucket: i64,
+    complete: &Complete<'_, M>,
+    counted: &mut Counted,
+) -> Option<Finding> {
     let (first, last) = (complete.contributing.first()?, complete.contributing.last()?);
-    let mut events: HashSet<&str> = HashSet::with_capacity(complete.contributing.len());
-    events.extend(complete.contributing.iter().map(|seen| seen.distinct_id()));
     Some(Finding {
         finding_id: id(correlation, group, bucket),
         kind: FindingKind::Correlated,
         rule_id: correlation.id.clone(),
-        subject: first.subject(correlation),
-        first_seen: first.event_time,
-        last_seen: last.event_time,
+        subject: first.seen.subject(correlation),
+        first_seen: first.seen.time(),
+        last_seen: last.seen.time(),
         group: group.0.clone(),
-        event_count: (events.len() as u64).min(MOST_EVENTS),
+        event_count: (counted.events(&complete.contributing) as u64).min(MOST_EVENTS),
         evidence: evidence(&complete.contributing),
         bucket: Some(bucket),
         order_ambiguous: complete.ambiguous,
@@ -154,21 +183,21 @@ fn id(correlation: &Correlation, group: &GroupKey, bucket: i64) -> String {
 }
 
 /// Of each rule the earliest and the latest pieces, of matches in order.
-fn evidence(contributing: &[&CorrelationMatch]) -> BTreeSet<Evidence> {
-    let mut by_rule: BTreeMap<&str, Vec<&CorrelationMatch>> = BTreeMap::new();
-    for seen in contributing {
-        by_rule.entry(&seen.rule_id).or_default().push(seen);
+fn evidence<M: Seen>(contributing: &[Row<'_, M>]) -> BTreeSet<Evidence> {
+    let mut by_part: BTreeMap<usize, Vec<&M>> = BTreeMap::new();
+    for row in contributing {
+        by_part.entry(row.part).or_default().push(row.seen);
     }
     let mut kept = BTreeSet::new();
-    for list in by_rule.values() {
+    for list in by_part.values() {
         kept.extend(ends(list.iter().map(|seen| seen.evidence())));
         kept.extend(ends(list.iter().rev().map(|seen| seen.evidence())));
     }
     kept
 }
 
-fn completions(completing: &[&CorrelationMatch]) -> BTreeSet<Completion> {
-    let all = || completing.iter().map(|seen| (seen.event_time, seen.distinct_id()));
+fn completions<M: Seen>(completing: &[&M]) -> BTreeSet<Completion> {
+    let all = || completing.iter().map(|seen| (seen.time(), seen.distinct_id()));
     let latest =
         least(all().rev().map(|(time, id)| (time, Reverse(id)))).into_iter().map(|(time, Reverse(id))| (time, id));
     let kept: BTreeSet<_> = least(all()).into_iter().chain(latest).collect();

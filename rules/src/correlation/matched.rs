@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::values::bounded;
 use super::{Correlation, MOST_VALUES};
 use crate::event::{Key, Millis};
-use crate::finding::{Evidence, Finding, Subject, time_text};
+use crate::finding::{Evidence, Finding, time_text};
 use crate::lineage::Lineage;
 use crate::ruleset::Match;
 
@@ -101,36 +101,5 @@ impl CorrelationMatch {
     /// As the match of an outer correlation: a completion of `inner` at this event.
     pub(super) fn completing(&self, inner: &Correlation) -> CorrelationMatch {
         CorrelationMatch { rule_id: inner.id.clone(), values: BTreeSet::new(), ..self.clone() }
-    }
-
-    /// As evidence of a correlated finding.
-    pub(super) fn evidence(&self) -> Evidence {
-        Evidence {
-            event_time: self.event_time,
-            event_id: self.event_id.clone(),
-            event_name: self.event_name.clone(),
-            event_source: self.event_source.clone(),
-            rule_id: self.rule_id.clone(),
-            target: self.target.clone(),
-            account_id: self.account_id.clone(),
-            region: self.region.clone(),
-            actor: self.actor.clone(),
-            source_ip: self.source_ip.clone(),
-        }
-    }
-
-    /// What a finding of which this is the earliest match says.
-    pub(super) fn subject(&self, correlation: &Correlation) -> Subject {
-        Subject {
-            rule_title: correlation.title.clone(),
-            severity: correlation.severity,
-            account_id: self.account_id.clone(),
-            region: self.region.clone(),
-            actor: self.actor.clone(),
-            source_ip: self.source_ip.clone(),
-            techniques: correlation.techniques.clone(),
-            actor_arn: self.actor_arn.clone(),
-            origin: self.origin.clone(),
-        }
     }
 }

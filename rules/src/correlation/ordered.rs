@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::family::{Chain, Family};
-use super::{Correlation, CorrelationMatch};
+use super::rows::Row;
+use super::{Correlation, Seen};
 use crate::event::Millis;
 
 /// What the chains that end in one bucket come to.
@@ -23,9 +24,9 @@ pub(super) struct Chains {
 }
 
 /// A match's places: the parts that it can be.
-struct Places<'m> {
-    matches: &'m [&'m CorrelationMatch],
-    of: Vec<&'m [usize]>,
+struct Places<'p, 'm, M> {
+    matches: &'p [Row<'m, M>],
+    of: Vec<&'p [usize]>,
     /// The event, if it could be used in another place, too.
     events: Vec<Option<usize>>,
     parts: usize,
@@ -33,12 +34,12 @@ struct Places<'m> {
 }
 
 /// The chains that end within `bucket`, of matches sorted by time that begin a timespan before it.
-pub(super) fn chains(correlation: &Correlation, matches: &[&CorrelationMatch], bucket: Range<Millis>) -> Chains {
+pub(super) fn chains<M: Seen>(correlation: &Correlation, matches: &[Row<'_, M>], bucket: Range<Millis>) -> Chains {
     let mut by_rule: HashMap<&str, Vec<usize>> = HashMap::new();
     for (place, part) in correlation.parts.iter().enumerate() {
         by_rule.entry(&part.id).or_default().push(place);
     }
-    let of = matches.iter().map(|seen| by_rule.get(seen.rule_id.as_str()).map_or(&[][..], Vec::as_slice)).collect();
+    let of = matches.iter().map(|row| by_rule.get(row.seen.rule_id()).map_or(&[][..], Vec::as_slice)).collect();
     let mut places =
         Places { matches, of, events: Vec::new(), parts: correlation.parts.len(), timespan: correlation.timespan };
     places.events = places.reusable();
@@ -48,10 +49,10 @@ pub(super) fn chains(correlation: &Correlation, matches: &[&CorrelationMatch], b
     chains
 }
 
-impl<'m> Places<'m> {
+impl<M: Seen> Places<'_, '_, M> {
     /// Events that have more than one place, numbered.
     fn reusable(&self) -> Vec<Option<usize>> {
-        let ids = || self.matches.iter().map(|seen| seen.distinct_id());
+        let ids = || self.matches.iter().map(|row| row.seen.distinct_id());
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for (id, places) in ids().zip(&self.of) {
             *counts.entry(id).or_default() += places.len();
@@ -69,7 +70,7 @@ impl<'m> Places<'m> {
     fn moments(&self) -> Vec<Range<usize>> {
         let mut moments = Vec::new();
         let mut begin = 0;
-        for run in self.matches.chunk_by(|a, b| a.event_time == b.event_time) {
+        for run in self.matches.chunk_by(|a, b| a.seen.time() == b.seen.time()) {
             moments.push(begin..begin + run.len());
             begin += run.len();
         }
@@ -90,7 +91,7 @@ impl<'m> Places<'m> {
                 let more = self.parts - 1 - place;
                 for at in moment.clone() {
                     let Some(nth) = self.of[at].iter().position(|own| *own == place) else { continue };
-                    let (time, event) = (self.matches[at].event_time, self.events[at]);
+                    let (time, event) = (self.matches[at].seen.time(), self.events[at]);
                     if place == 0 {
                         before[at][nth] = vec![Chain { reach: time, used: Vec::new() }];
                     } else {
@@ -104,7 +105,7 @@ impl<'m> Places<'m> {
                     now[place].add(reached.collect::<Vec<_>>(), more);
                 }
             }
-            let time = self.matches[moment.start].event_time;
+            let time = self.matches[moment.start].seen.time();
             let in_time = |chain: &Chain| time.saturating_sub(chain.reach) <= self.timespan;
             ambiguous |= bucket.contains(&time) && now_equal[last].0.iter().any(in_time);
             for place in 0..self.parts {
@@ -127,7 +128,7 @@ impl<'m> Places<'m> {
             for place in (0..self.parts).rev() {
                 for at in moment.clone() {
                     let Some(nth) = self.of[at].iter().position(|own| *own == place) else { continue };
-                    let (time, event) = (self.matches[at].event_time, self.events[at]);
+                    let (time, event) = (self.matches[at].seen.time(), self.events[at]);
                     let after: Vec<Chain> = if place == last {
                         let ends = bucket.contains(&time);
                         ends.then(|| Chain { reach: -time, used: Vec::new() }).into_iter().collect()

@@ -16,33 +16,37 @@ fn matched() -> impl Strategy<Value = CorrelationMatch> {
     let whole = [(); 4].map(|()| text());
     let optional = [(); 7].map(|()| option::of(text()));
     let lists = (btree_set(credential, 0..3), btree_set(text(), 0..3), btree_set(text(), 0..20));
-    (any::<i64>(), whole, optional, lists).prop_map(|(event_time, whole, optional, (credentials, persons, values))| {
-        let [event_id, event_name, event_source, rule_id] = whole;
-        let [account_id, region, actor, source_ip, target, actor_arn, shared_event_id] = optional;
-        let origin = Lineage { credentials, persons };
-        CorrelationMatch {
-            event_time,
-            event_id,
-            event_name,
-            event_source,
-            rule_id,
-            account_id,
-            region,
-            actor,
-            source_ip,
-            target,
-            actor_arn,
-            origin,
-            shared_event_id,
-            values,
-        }
-    })
+    // Some are equal at first, and some altogether.
+    (prop_oneof![Just(0), any::<i64>()], whole, optional, lists).prop_map(
+        |(event_time, whole, optional, (credentials, persons, values))| {
+            let [event_id, event_name, event_source, rule_id] = whole;
+            let [account_id, region, actor, source_ip, target, actor_arn, shared_event_id] = optional;
+            let origin = Lineage { credentials, persons };
+            CorrelationMatch {
+                event_time,
+                event_id,
+                event_name,
+                event_source,
+                rule_id,
+                account_id,
+                region,
+                actor,
+                source_ip,
+                target,
+                actor_arn,
+                origin,
+                shared_event_id,
+                values,
+            }
+        },
+    )
 }
 
 proptest! {
     #[test]
     fn what_is_appended_is_read_again(all in vec((btree_map(text(), text(), 0..4), matched()), 0..6)) {
         let mut log = Vec::new();
+        let all: Vec<_> = all.iter().chain(all.first()).cloned().collect();
         for (key, matched) in &all {
             append(&mut log, &GroupKey(key.clone()), matched);
         }
@@ -52,8 +56,14 @@ proptest! {
         for (record, (key, matched)) in records(&log).zip(&all) {
             let temporary = matched.origin.credentials.iter().any(|credential| is_temporary(credential));
             prop_assert_eq!(record.growing_origin(), temporary.then(|| matched.origin.clone()));
-            for (other, (other_key, _)) in records(&log).zip(&all) {
+            let view = View::of(record).unwrap();
+            prop_assert_eq!(Seen::distinct_id(&view), matched.distinct_id());
+            prop_assert_eq!((view.time(), view.rule_id()), (matched.event_time, matched.rule_id.as_str()));
+            prop_assert_eq!(view.values().collect::<Vec<_>>(), Seen::values(matched).collect::<Vec<_>>());
+            prop_assert_eq!(view.evidence(), matched.evidence());
+            for (other, (other_key, other_matched)) in records(&log).zip(&all) {
                 prop_assert_eq!(record.group == other.group, key == other_key);
+                prop_assert_eq!(view.cmp(&View::of(other).unwrap()), matched.cmp(other_matched));
             }
         }
     }
@@ -68,6 +78,7 @@ proptest! {
                 group(record.group);
                 record.unpacked();
                 record.growing_origin();
+                View::of(record).map(|view| view.whole());
             }
         }
     }
