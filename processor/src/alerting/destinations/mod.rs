@@ -137,3 +137,54 @@ impl Maker {
 fn required<'s>(value: &'s Option<String>, key: &str) -> std::result::Result<&'s str, Fault> {
     value.as_deref().ok_or_else(|| Fault::new(key, "is missing"))
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_config::Region;
+    use aws_sdk_sns::config::{Credentials, SharedCredentialsProvider};
+
+    use super::*;
+
+    fn make(text: &str) -> Made {
+        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "none", None, None, "tests");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        Maker { config }.make(&toml::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn each_kind_of_the_settings_is_made() {
+        for text in [
+            "kind = 'pagerduty'\nkey = 'env:PD'",
+            "kind = 'pagerduty'\nkey = 'env:PD'\nurl = 'https://events.eu.pagerduty.com/v2/enqueue'",
+            "kind = 'teams'\nwebhook = 'env:TEAMS'",
+            "kind = 'google_chat'\nwebhook = 'env:CHAT'",
+            "kind = 'jira'\nurl = 'https://acme.atlassian.net'\ntoken = 'env:JIRA'\nproject = 'SEC'\nuser = 'a@example.com'",
+            "kind = 'syslog'\naddress = 'siem.example.com:514'\ntls = false\nformat = 'json'",
+            "kind = 'security_hub'\naccount = '111122223333'",
+        ] {
+            let sink = make(text).unwrap();
+            assert!(text.starts_with(&format!("kind = '{}'", sink.kind())), "{text}: {sink:?}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_has_its_key() {
+        for (text, key, word) in [
+            ("kind = 'pagerduty'\nkey = 'env:PD'\nurl = 'http://example.com/'", "url", "https"),
+            ("kind = 'teams'", "webhook", "missing"),
+            ("kind = 'jira'\nurl = 'https://a.example'\ntoken = 'env:J'\nproject = 'a b'", "project", "SEC"),
+            ("kind = 'syslog'\naddress = 'siem'\ntls = false", "address", "HOST:PORT"),
+            ("kind = 'syslog'\naddress = 'a.example:1'\nca = 'x'\ntls = false", "ca", "keep one"),
+            ("kind = 'syslog'\naddress = 'a.example:1'\nca = 'no-such-file.pem'", "ca", "cannot be read"),
+            ("kind = 'syslog'\naddress = 'a.example:1'\nformat = 'cef'", "format", "rfc5424"),
+            ("kind = 'security_hub'\naccount = '1'", "account", "12 digits"),
+        ] {
+            let fault = make(text).unwrap_err();
+            assert!(fault.path == key && fault.message.contains(word), "{text}: {} {}", fault.path, fault.message);
+        }
+    }
+}
