@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "door/load.rs"]
+mod load;
 mod support;
 
+use std::time::{Duration, Instant};
+
+use load::{Client, Worker, dial};
 use serde_json::Value;
 use support::receiver::Receiver;
 use support::{Folder, handful, lines};
@@ -128,4 +133,40 @@ fn a_sink_that_does_not_take_the_sample_is_a_finding_of_the_test() {
     let told = folder.run("sinks test soc").expect(1, &[]).lines().remove(0);
     assert!(told["error"].as_str().unwrap().contains("KEY_OF_THIS_TEST, which is not set"), "{told}");
     assert_eq!(receiver.take().len(), 1, "only what was sent before by hand");
+}
+
+#[test]
+fn a_worker_tells_in_its_metrics_how_its_sinks_are_doing() {
+    let folder = Folder::new();
+    let (well, ill) = (Receiver::new("200 OK"), Receiver::new("503 Busy"));
+    folder.write("dial.toml", well.sink("siem") + &ill.sink("soc"));
+    let mut command = dial(&folder.path(""), "127.0.0.1:0");
+    command.env("DIAL_METRICS__LISTEN", "127.0.0.1:0");
+    let worker = Worker::start(command);
+    assert_eq!(Client::new(&worker.door).post_events(&lines(&handful().events)), Some(202));
+    let mut client = Client::new(worker.metrics.as_deref().unwrap());
+    let value = |text: &str, metric: &str, sink: &str| -> f64 {
+        let begins = format!("{metric}{{sink=\"{sink}\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&begins));
+        line.unwrap_or_else(|| panic!("no {begins} in {text}")).parse().unwrap()
+    };
+    let begun = Instant::now();
+    let text = loop {
+        let (status, text) = client.get("/metrics");
+        assert_eq!(status, 200);
+        let is_told = value(&text, "dial_alerts_delivered_total", "siem") > 0.0
+            && value(&text, "dial_alert_attempts_failed_total", "soc") > 0.0
+            && value(&text, "dial_alerts_backlog", "soc") > 0.0;
+        if is_told || begun.elapsed() > Duration::from_secs(60) {
+            break text;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(value(&text, "dial_sink_open", "soc"), 1.0, "{text}");
+    assert_eq!(value(&text, "dial_sink_open", "siem"), 0.0);
+    assert!(value(&text, "dial_alerts_backlog", "soc") > 0.0, "{text}");
+    assert_eq!(value(&text, "dial_alerts_delivered_total", "soc"), 0.0);
+    assert!(value(&text, "dial_alerts_oldest_seconds", "soc") >= 0.0);
+    assert!(text.contains("\ndial_alert_offers_dropped_total 0\n"), "{text}");
+    worker.stop();
 }
