@@ -50,7 +50,7 @@ impl Vector {
 
     fn filed(&self, rules: &RuleSet, at: usize) -> Vec<Filed> {
         let Written { seen, fields } = &self.matches[at];
-        rules.correlations().file_values(seen, |field| fields.get(field).cloned().unwrap_or_default()).filed
+        rules.correlations().file_values(seen.clone(), |field| fields.get(field).cloned().unwrap_or_default()).filed
     }
 
     /// What these batches come to, joined, in order of rule, group and bucket.
