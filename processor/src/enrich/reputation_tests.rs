@@ -162,7 +162,7 @@ async fn a_batch_stops_at_the_first_failure() {
 #[tokio::test]
 async fn a_bad_answer_costs_its_address_and_neither_the_batch_nor_the_circuit() {
     let (url, calls) = server("odd").await;
-    let cached = Cached::new(source(url, 1_000), Policy { patience: Duration::from_secs(5), ..Policy::default() });
+    let cached = Cached::new(source(url, 1_000), Policy { patience: Duration::from_secs(60), ..Policy::default() });
     let all = addresses(20);
     for round in 1..=2 {
         let answers = cached.get(all.clone()).await;
@@ -185,7 +185,7 @@ async fn a_service_that_makes_no_sense_at_all_is_left_alone() {
     assert!(calls.load(Ordering::Relaxed) <= ODD_IN_A_ROW + AT_A_TIME);
     // One at a time too.
     let cached =
-        Cached::new(super::tests::source(url, 1_000), Policy { patience: Duration::from_secs(5), ..Policy::default() });
+        Cached::new(super::tests::source(url, 1_000), Policy { patience: Duration::from_secs(60), ..Policy::default() });
     for (n, address) in addresses(3).into_iter().enumerate() {
         cached.get([address]).await;
         assert_eq!(cached.read().open, n == 2, "after {}", n + 1);
