@@ -38,7 +38,7 @@ fn read(items: &[WindowItem]) -> Vec<CorrelationMatch> {
 fn a_match_is_one_item_that_says_all_of_it() {
     let matched = matched(["a".to_owned(), "b".to_owned()]);
     let items = items(&matched).unwrap();
-    assert_eq!(read(&items), [matched.clone()]);
+    assert_eq!(read(&items), std::slice::from_ref(&matched));
     assert_eq!(items[0].time, 1_000);
     assert!(items[0].key.starts_with("event rule "), "{}", items[0].key);
     // Filed again it is the same item; with more to count, or as a copy that differs, another.

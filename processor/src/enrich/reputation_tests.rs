@@ -184,8 +184,10 @@ async fn a_service_that_makes_no_sense_at_all_is_left_alone() {
     assert!(matches!(source.load(addresses(50)).await.fault, Some(Fault::Nonsense(_))));
     assert!(calls.load(Ordering::Relaxed) <= ODD_IN_A_ROW + AT_A_TIME);
     // One at a time too.
-    let cached =
-        Cached::new(super::tests::source(url, 1_000), Policy { patience: Duration::from_secs(60), ..Policy::default() });
+    let cached = Cached::new(
+        super::tests::source(url, 1_000),
+        Policy { patience: Duration::from_secs(60), ..Policy::default() },
+    );
     for (n, address) in addresses(3).into_iter().enumerate() {
         cached.get([address]).await;
         assert_eq!(cached.read().open, n == 2, "after {}", n + 1);

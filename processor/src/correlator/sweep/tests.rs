@@ -138,7 +138,7 @@ async fn who_is_behind_them_may_make_matches_too_many_for_memory() {
 #[tokio::test]
 async fn completions_may_be_too_many_for_memory() {
     let rules = rules(CORRELATIONS);
-    let by_alice = |n: u32| event(n as usize, (if n % 2 == 0 { 2 } else { 4 }, 0, 0, n, 0));
+    let by_alice = |n: u32| event(n as usize, (if n.is_multiple_of(2) { 2 } else { 4 }, 0, 0, n, 0));
     let events: Vec<Value> = (0..100).map(by_alice).collect();
     let expected = expected(&rules, &events).await;
     for most in [0, 1_000, 5_000] {

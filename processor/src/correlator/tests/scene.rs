@@ -45,12 +45,12 @@ pub(crate) fn ordered(group_by: &str) -> Arc<RuleSet> {
 
 /// The second after two of the first.
 pub(crate) fn chained() -> Arc<RuleSet> {
-    rules(&format!(
-        "---\ntitle: Twice\nname: twice\nid: 00000000-0000-4000-8000-00000000000b\ncorrelation: {{ type: \
-         event_count, rules: [first], group-by: [dial.actor], timespan: 10m, condition: {{ gte: 2 }}, generate: true }}\n\
-         level: medium\n---\ntitle: Then\nid: 00000000-0000-4000-8000-00000000000c\ncorrelation: {{ type: temporal, \
-         rules: [twice, second], group-by: [dial.actor], timespan: 10m, generate: true }}\nlevel: high\n"
-    ))
+    rules(
+        "---\ntitle: Twice\nname: twice\nid: 00000000-0000-4000-8000-00000000000b\ncorrelation: { type: \
+         event_count, rules: [first], group-by: [dial.actor], timespan: 10m, condition: { gte: 2 }, generate: true }\n\
+         level: medium\n---\ntitle: Then\nid: 00000000-0000-4000-8000-00000000000c\ncorrelation: { type: temporal, \
+         rules: [twice, second], group-by: [dial.actor], timespan: 10m, generate: true }\nlevel: high\n",
+    )
 }
 
 /// The two rules, and these correlations of them.
