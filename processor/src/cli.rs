@@ -165,7 +165,7 @@ pub(crate) struct Run {
     /// Without a stream: follow this folder and process CloudTrail files as they appear
     #[arg(long, value_name = "DIR")]
     pub(crate) watch: Option<PathBuf>,
-    /// Accept events by POST /v1/events here, instead of where the settings say; `off` for nowhere. See [door] of the
+    /// Accept events by POST /v1/events here, instead of where the settings say; `off` for nowhere. See `door` in the
     /// settings for the keys that senders need
     #[arg(long, value_name = "ADDRESS", conflicts_with = "until_drained")]
     pub(crate) listen: Option<String>,

@@ -84,7 +84,7 @@ pub(crate) struct LettersList {
 
 #[derive(Debug, Args)]
 pub(crate) struct LettersShow {
-    /// SHARD/SEQUENCE[-SUBSEQUENCE][/INDEX], or an alert's key, as `dial dead-letters list` shows it
+    /// SHARD/SEQUENCE-SUBSEQUENCE/INDEX (the last two where there are any), or an alert's key, as `dial dead-letters list` shows it
     #[arg(value_name = "NAME")]
     pub(crate) name: Named,
     /// The record's bytes themselves, and nothing else
