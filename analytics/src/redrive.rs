@@ -3,7 +3,7 @@
 //!
 //! One file of dead letters is redriven at a time, in steps that may be taken again by anybody, and broken off anywhere:
 //!
-//! 1. *declare*: a [`Plan`] says which letters are taken, and which files are made of them. Of several that are declared
+//! 1. *declare*: a `Plan` says which letters are taken, and which files are made of them. Of several that are declared
 //!    at once one is; whoever comes finishes that one first.
 //! 2. The caller does what the events lead to: findings, correlations.
 //! 3. *put*: the rows, and another file of dead letters with those that are left.
