@@ -1,6 +1,7 @@
 //! The command line: what may be typed. Parsed once; nothing looks at raw arguments later.
 
 mod dead_letters;
+mod kind;
 mod shards;
 mod sinks;
 mod subscribe;

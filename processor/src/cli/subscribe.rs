@@ -1,26 +1,9 @@
 //! `dial subscribe`: what may be typed.
 
-use clap::{Args, ValueEnum};
-use dial_rules::finding::FindingKind;
+use clap::Args;
 use dial_rules::severity::Severity;
 
-/// Where a finding comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kind {
-    /// One event
-    Single,
-    /// Several events, by a correlation rule
-    Correlated,
-}
-
-impl From<Kind> for FindingKind {
-    fn from(kind: Kind) -> FindingKind {
-        match kind {
-            Kind::Single => FindingKind::Single,
-            Kind::Correlated => FindingKind::Correlated,
-        }
-    }
-}
+use super::kind::Kind;
 
 const AFTER: &str = "Examples:
   dial subscribe --topic arn:aws:sns:eu-west-1:111122223333:alerts --queue triage --dry-run

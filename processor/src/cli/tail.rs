@@ -1,10 +1,10 @@
 //! `dial findings tail`: what may be typed.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use dial_rules::event::Millis;
-use dial_rules::finding::FindingKind;
 use dial_rules::severity::Severity;
 
+use super::kind::Kind;
 use super::{DataArgs, parse_time};
 
 #[derive(Debug, Args)]
@@ -35,23 +35,6 @@ pub(crate) struct FindingsTail {
     pub(crate) suppressed: bool,
     #[command(flatten)]
     pub(crate) data: DataArgs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kind {
-    /// Of one event
-    Single,
-    /// Of several, by a correlation
-    Correlated,
-}
-
-impl From<Kind> for FindingKind {
-    fn from(kind: Kind) -> FindingKind {
-        match kind {
-            Kind::Single => FindingKind::Single,
-            Kind::Correlated => FindingKind::Correlated,
-        }
-    }
 }
 
 /// Where in the past to begin.
