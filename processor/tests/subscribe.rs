@@ -176,3 +176,17 @@ async fn a_shortened_rule_id_is_completed() {
     let report = world.subscribe(&format!("--dry-run --rule {}", &id[..13]));
     assert_eq!(report["filter_policy"], json!({ "rule_id": [id] }));
 }
+
+#[tokio::test]
+async fn without_a_topic_it_is_that_of_the_only_sink_that_has_one() {
+    let world = World::new().await;
+    let sink = |name: &str| format!("[sinks.{name}]\nkind = \"sns\"\ntopic = \"{}\"\n", world.topic);
+    let dry_run = || world.dial(&format!("subscribe --queue {} --dry-run", world.queue));
+    world.folder.write("dial.toml", sink("siem"));
+    let ended = dry_run();
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{}", ended.out);
+    world.folder.write("dial.toml", sink("siem") + &sink("other"));
+    let ended = dry_run();
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("several topics") && ended.err.contains(&world.topic), "{}", ended.err);
+}

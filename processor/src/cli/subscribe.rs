@@ -22,7 +22,7 @@ SetSubscriptionAttributes, and sqs:GetQueueUrl, GetQueueAttributes, CreateQueue 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER)]
 pub(crate) struct Subscribe {
-    /// The topic that alerts are published to
+    /// The topic that alerts are published to; without it that of the settings' only SNS sink
     #[arg(long, value_name = "ARN")]
     pub(crate) topic: Option<String>,
     /// The queue's name

@@ -37,7 +37,7 @@ struct Report {
 }
 
 pub(crate) async fn run(args: Subscribe, settings: &Settings, output: &Output) -> Result<Outcome> {
-    let topic = topic(&args)?;
+    let topic = topic(&args, settings)?;
     check_name(&args.queue, &topic).map_err(|wrong| Failure::Usage(format!("--queue {wrong}")))?;
     let interest = Interest {
         min_severity: args.min_severity,
@@ -72,13 +72,22 @@ pub(crate) async fn run(args: Subscribe, settings: &Settings, output: &Output) -
     Ok(Outcome::Fine)
 }
 
-/// The topic, as it is named.
-fn topic(args: &Subscribe) -> Result<Arn> {
+/// The topic, as it is named; else that of the only sink that is one.
+fn topic(args: &Subscribe, settings: &Settings) -> Result<Arn> {
     let example = "arn:aws:sns:eu-west-1:111122223333:alerts";
-    let Some(topic) = &args.topic else {
-        return Err(Failure::Usage(format!(
-            "no topic is named: add --topic with the ARN of the topic that alerts are published to, such as {example}"
-        )));
+    let of_sinks: Vec<&String> = settings.sinks.values().filter_map(|sink| sink.topic.as_ref()).collect();
+    let topic = match (&args.topic, of_sinks.as_slice()) {
+        (Some(topic), _) => topic,
+        (None, [only]) => *only,
+        (None, []) => {
+            return Err(Failure::Usage(format!(
+                "no topic is named: add --topic with the ARN of the topic that alerts are published to, such as {example}"
+            )));
+        }
+        (None, several) => {
+            let all = several.iter().map(|topic| topic.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(Failure::Usage(format!("the settings name several topics: add --topic with one of {all}")));
+        }
     };
     Arn::of_service(topic, "sns", example).map_err(|wrong| Failure::Usage(format!("--topic {wrong}")))
 }
