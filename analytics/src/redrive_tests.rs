@@ -186,7 +186,7 @@ proptest! {
             for round in 0..2 {
                 let chosen = |letter: &Letter| round == 1 || letter.offset != 10 || {
                     let n: u64 = letter.key.position.sequence().parse().unwrap();
-                    n % modulus == 0
+                    n.is_multiple_of(modulus)
                 };
                 let mut attempts = 0;
                 while redrive(&store, chosen, &mut seen).await.is_err() {
