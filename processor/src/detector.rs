@@ -146,6 +146,7 @@ impl ShardProcessor for Detector {
         if let Some(last) = batch.last_position() {
             self.follow_ups.begin(last, follow_up);
         }
+        self.follow_ups.moment().await;
         self.commit(checkpointer).await
     }
 
