@@ -30,6 +30,7 @@ pub(crate) struct Archive {
     raw: bool,
     policy: FlushPolicy,
     records: Arc<AtomicU64>,
+    clamped: Arc<AtomicU64>,
     /// What files are told of accounts and addresses, as of their writing.
     tables: watch::Receiver<Arc<Tables>>,
 }
@@ -40,7 +41,13 @@ impl Archive {
         settings: &settings::Archive,
         tables: watch::Receiver<Arc<Tables>>,
     ) -> Archive {
-        Archive { store, raw: settings.raw, policy: policy(settings), records: Arc::default(), tables }
+        let (records, clamped) = Default::default();
+        Archive { store, raw: settings.raw, policy: policy(settings), records, clamped, tables }
+    }
+
+    /// The same, which counts here the rows that it keeps on another day than their event says.
+    pub(crate) fn counting(self, clamped: Arc<AtomicU64>) -> Archive {
+        Archive { clamped, ..self }
     }
 
     /// How many records have been taken in since the start.
@@ -215,11 +222,25 @@ impl Archiver {
             bytes = written.bytes,
             "archived"
         );
+        tell_clamped(self.shard.id(), sealed.clamped(), &self.shared.clamped);
         let empty = ArchiveBatch::new(self.shard.clone(), self.shared.raw);
         if let State::Settling { next, .. } = std::mem::replace(&mut self.state, State::Collecting(empty)) {
             self.state = State::Collecting(next);
         }
         Ok(())
+    }
+}
+
+/// Counts and tells rows that lie on another day than their event says.
+pub(crate) fn tell_clamped(of: &str, rows: usize, count: &AtomicU64) {
+    if rows > 0 {
+        count.fetch_add(rows as u64, Ordering::Relaxed);
+        tracing::warn!(
+            of,
+            rows,
+            "events say a day that is out of all reason: they are archived under the nearest day within it; event_time says \
+             what they say"
+        );
     }
 }
 

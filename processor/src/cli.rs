@@ -1,5 +1,6 @@
 //! The command line: what may be typed. Parsed once; nothing looks at raw arguments later.
 
+mod archive;
 mod dead_letters;
 mod kind;
 mod shards;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dial_rules::severity::Severity;
 
+pub(crate) use archive::{Archive, ArchiveDdl, ArchiveDialect, ArchiveTables};
 pub(crate) use dead_letters::{DeadLetters, LetterKind, LettersList, LettersRedrive, LettersShow};
 pub(crate) use shards::{Shards, ShardsList, ShardsPlan, ShardsScale};
 pub(crate) use sinks::{Sinks, SinksList, SinksTest};
@@ -67,6 +69,9 @@ pub(crate) enum Command {
     /// See what could not be processed, and process it again
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// See what the archive's tables hold, and make them known to Athena or DuckDB
+    #[command(subcommand)]
+    Archive(Archive),
     /// See the stream's shards, and change their number
     #[command(subcommand)]
     Shards(Shards),
@@ -120,6 +125,7 @@ pub(crate) struct Demo {
   zcat a.json.gz | dial scan -             standard input
   dial scan --rules my-rules/ --rules extra.yml --json logs/ | jq .rule_title
   dial scan --save logs/                   keep the findings for `dial findings list`
+  dial scan --archive parquet/ logs/       events and findings as Parquet, for DuckDB, Spark or Athena
 
 Reads CloudTrail files, arrays, JSON lines, EventBridge events, GuardDuty and Security Hub findings. Of a folder it takes
 the files whose names end in .json, .jsonl, .ndjson or .log, and the same with .gz; a file that is named is always read.")]
@@ -132,6 +138,10 @@ pub(crate) struct Scan {
     /// Keep the findings in the local data folder, where `dial findings` shows them
     #[arg(long)]
     pub(crate) save: bool,
+    /// Write events and findings as Parquet into this folder, or to s3://BUCKET/PREFIX: the tables that `dial run` writes. Doing
+    /// it again adds nothing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) archive: Option<String>,
     /// Report findings of this severity and above
     #[arg(long, value_name = "LEVEL", default_value = "informational")]
     pub(crate) severity: Severity,

@@ -15,6 +15,7 @@ mod detector;
 mod door;
 mod enrich;
 mod failure;
+mod finding_files;
 mod follow_ups;
 mod in_place;
 mod inputs;
@@ -30,6 +31,7 @@ mod pipeline;
 mod roles;
 mod rule_files;
 mod scan;
+mod scan_archive;
 mod scratch;
 mod settings;
 mod shards;
@@ -73,6 +75,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
         Command::Findings(command) => commands::findings::run(command, &settings, &output).await,
         Command::Sinks(command) => commands::sinks::run(command, &settings, &output).await,
         Command::DeadLetters(command) => commands::dead_letters::run(command, &settings, &output).await,
+        Command::Archive(command) => commands::archive::run(command, &settings, &output, global.json),
         Command::Shards(command) => commands::shards::run(command, &settings, &output).await,
         Command::Subscribe(args) => commands::subscribe::run(args, &settings, &output).await,
         Command::Config(Config::Check) => commands::config::check(&settings, &output).await,

@@ -61,7 +61,7 @@ pub(crate) async fn actors(settings: &Settings, folder: Option<&Path>) -> Result
 }
 
 /// The stores that the detect role records in: those of the folder that was named, else DynamoDB when a stream is set, else
-/// those of the data folder. New findings are passed on to `news`, and their alerts are owed to the sinks of the settings.
+/// those of the data folder. New findings are passed on to `news`, and owed to the archive and the sinks of the settings.
 ///
 /// # Errors
 /// When one of them cannot be opened.
@@ -76,7 +76,7 @@ pub(crate) async fn to_record(
         return Ok(Ports {
             windows: Arc::new(DynamoWindowStore::new(client.clone(), settings.tables.windows(), retention)),
             actors: Arc::new(DynamoActorStore::new(client.clone(), settings.tables.actors())),
-            findings: owing(settings, Arc::new(DynamoFindingStore::new(client, settings.tables.findings()))),
+            findings: owing(Arc::new(DynamoFindingStore::new(client, settings.tables.findings()))),
             news,
         });
     }
@@ -84,7 +84,7 @@ pub(crate) async fn to_record(
     Ok(Ports {
         windows: Arc::new(SqliteWindowStore::open(data.windows_file(), retention).await?),
         actors: Arc::new(SqliteActorStore::open(data.actors_file()).await?),
-        findings: owing(settings, Arc::new(SqliteFindingStore::open(data.findings_file()).await?)),
+        findings: owing(Arc::new(SqliteFindingStore::open(data.findings_file()).await?)),
         news,
     })
 }
@@ -117,15 +117,16 @@ pub(crate) async fn archive_to_read(
 /// The place of the archive: what the settings name, else the data folder.
 pub(crate) async fn archive(settings: &Settings) -> Result<Arc<dyn ObjectStore>> {
     match settings.archive.location.as_deref() {
-        Some(location) => match location.strip_prefix("s3://") {
-            Some(address) => {
-                let (bucket, prefix) = bucket::split(address)?;
-                Ok(Arc::new(S3Store::new(aws::s3(&aws::config().await), bucket, prefix)))
-            }
-            None => archive_folder(Path::new(location)),
-        },
+        Some(location) => archive_at(location).await,
         None => archive_folder(&settings.data.folder),
     }
+}
+
+/// The archive at `s3://BUCKET/PREFIX`, or in a folder.
+pub(crate) async fn archive_at(location: &str) -> Result<Arc<dyn ObjectStore>> {
+    let Some(address) = location.strip_prefix("s3://") else { return archive_folder(Path::new(location)) };
+    let (bucket, prefix) = bucket::split(address)?;
+    Ok(Arc::new(S3Store::new(aws::s3(&aws::config().await), bucket, prefix)))
 }
 
 /// The archive in a folder.

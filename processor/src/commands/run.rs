@@ -11,7 +11,6 @@ use dial_rules::policy::routing::Routing;
 use dial_rules::ruleset::RuleSet;
 use dial_sinks::actors::dynamodb::{self as actors, DynamoActorStore};
 use dial_sinks::dynamodb::{DynamoFindingStore, create_table};
-use dial_sinks::store::FindingStore;
 use dial_sinks::windows::dynamodb::{self as windows, DynamoWindowStore};
 use futures::future::OptionFuture;
 use tokio::signal::unix::{SignalKind, signal};
@@ -98,7 +97,7 @@ async fn follow_stream(
     shutdown: CancellationToken,
 ) -> Result<Outcome> {
     let listener = listener(args, settings).await?;
-    if let Some(remark) = settings.archive_remark().filter(|_| wants(args, RoleName::Archive)) {
+    if let Some(remark) = settings.archive_remark() {
         tracing::warn!("{remark}");
     }
     let config = aws::config().await;
@@ -118,8 +117,9 @@ async fn follow_stream(
         let windows = Arc::new(DynamoWindowStore::new(dynamodb.clone(), windows, retention));
         assessor = assessor.with_actors(actors.clone());
         let desk = AlertDesk { assessor: assessor.clone(), routing, rules: rules.clone() };
-        alerting = Alerting::open(settings, findings.clone(), desk).await?;
-        let findings = alerting.as_ref().map_or(findings as Arc<dyn FindingStore>, Alerting::findings);
+        let opened = Alerting::open(settings, findings, desk).await?;
+        let findings = opened.findings();
+        alerting = Some(opened);
         let ports = Ports { windows, actors, findings: findings.clone(), news: news.clone() };
         let follower = Follower::new(Correlator::new(rules.clone(), ports, counts.correlation.clone()));
         let allowed_lateness = settings.correlation.allowed_lateness();
@@ -137,6 +137,7 @@ async fn follow_stream(
     if wants(args, RoleName::Archive) {
         let archive =
             Archive::new(stores::archive(settings).await?, &settings.archive, assessor.enricher().live().watch());
+        let archive = archive.counting(counts.clamped.clone());
         running.push(Role {
             name: "archive",
             leases: lease_table("archive"),

@@ -72,7 +72,7 @@ impl Monitor {
         Monitor { door, ..self }
     }
 
-    /// The same with an outbox, if the settings name sinks.
+    /// The same with an outbox, if it records findings.
     pub(crate) fn with_alerts(self, alerts: Option<Offers>) -> Monitor {
         Monitor { alerts, ..self }
     }
@@ -96,6 +96,7 @@ impl Monitor {
                 new_findings: self.counts.new_findings(),
                 by_status: self.counts.by_status(),
                 links: self.counts.links.load(Ordering::Relaxed),
+                clamped: self.counts.clamped.load(Ordering::Relaxed),
                 waiting: self.counts.waiting.load(Ordering::Relaxed),
                 correlation: self.counts.correlation.read(),
             },

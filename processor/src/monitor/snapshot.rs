@@ -33,7 +33,7 @@ pub(crate) struct Snapshot {
     pub(crate) sources: Vec<Reading>,
     /// The door by which events are posted, where there is one.
     pub(crate) door: Option<door::meter::Reading>,
-    /// The outbox, where the settings name sinks.
+    /// The outbox, where findings are recorded.
     pub(crate) alerts: Option<alerts::Reading>,
 }
 
@@ -54,6 +54,8 @@ pub(crate) struct Done {
     /// New findings by status, in the order of [`Status::ALL`].
     pub(crate) by_status: [u64; Status::ALL.len()],
     pub(crate) links: u64,
+    /// Rows that the archive keeps on another day than their event says.
+    pub(crate) clamped: u64,
     /// How much of what batches lead to is under way.
     pub(crate) waiting: u64,
     pub(crate) correlation: Correlated,

@@ -17,17 +17,23 @@ pub(crate) struct Archive {
     pub(crate) flush_mib: u64,
     /// A file is written once its oldest row has waited so many seconds.
     pub(crate) flush_seconds: u64,
+    /// Findings gather for so many seconds before they are written.
+    pub(crate) findings_seconds: u64,
 }
 
 impl Default for Archive {
     fn default() -> Self {
-        Archive { location: None, raw: true, flush_mib: 128, flush_seconds: 300 }
+        Archive { location: None, raw: true, flush_mib: 128, flush_seconds: 300, findings_seconds: 300 }
     }
 }
 
 impl Archive {
     pub(super) fn faults(&self) -> Vec<Fault> {
-        let mut faults = positive(&[("flush_mib", self.flush_mib), ("flush_seconds", self.flush_seconds)]);
+        let mut faults = positive(&[
+            ("flush_mib", self.flush_mib),
+            ("flush_seconds", self.flush_seconds),
+            ("findings_seconds", self.findings_seconds),
+        ]);
         let address = self.location.as_deref().and_then(|location| location.strip_prefix("s3://"));
         let bucket = address.map(|address| address.split('/').next().unwrap_or_default());
         if bucket.is_some_and(|bucket| !is_bucket_name(bucket)) {
