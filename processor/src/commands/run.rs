@@ -104,7 +104,7 @@ async fn follow_stream(
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let (news, arriving) = mpsc::unbounded_channel();
     let counts = Arc::new(Counts::default());
-    let (mut running, mut alerting) = (Vec::new(), None);
+    let (mut running, mut alerting, mut archiving) = (Vec::new(), None, None);
     let lease_table = |role| Arc::new(DynamoLeases::new(dynamodb.clone(), settings.tables.leases(role)));
     if wants(args, RoleName::Detect) {
         create_table(&dynamodb, &settings.tables.findings()).await?;
@@ -138,6 +138,7 @@ async fn follow_stream(
         let archive =
             Archive::new(stores::archive(settings).await?, &settings.archive, assessor.enricher().live().watch());
         let archive = archive.counting(counts.clamped.clone());
+        archiving = Some(archive.meter());
         running.push(Role {
             name: "archive",
             leases: lease_table("archive"),
@@ -158,7 +159,7 @@ async fn follow_stream(
     let crew = Crew::new(&client, running, &shift);
     let sources = assessor.enricher().clone();
     let monitor = Monitor::new(shift.worker_id, crew.monitors(), counts.clone(), sources, shutdown.clone());
-    let monitor = monitor.with_door(door).with_alerts(alerting.as_ref().map(Alerting::offers));
+    let monitor = monitor.with_door(door).with_alerts(alerting.as_ref().map(Alerting::offers)).with_archive(archiving);
     let serving = listener.map(|listener| listener.serve(Arc::new(monitor)));
     let accepting = OptionFuture::from(accepting);
     let showing = show(arriving, &assessor, &counts, output);

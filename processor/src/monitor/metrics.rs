@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::alerts;
 use super::exposition::{Exposition, Kind};
 use super::snapshot::{RoleSnapshot, Snapshot};
+use crate::archiver::meter;
 use crate::correlator::Correlated;
 use crate::door;
 use crate::enrich::meter::Reading;
@@ -35,6 +36,9 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     context(&mut out, snapshot);
     if let Some(reading) = &snapshot.alerts {
         alerts::render(&mut out, reading);
+    }
+    if let Some(archive) = &snapshot.archive {
+        meter::render(&mut out, archive);
     }
     if let Some(door) = &snapshot.door {
         door::meter::render(&mut out, door);

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::archiver::meter::Meter;
 use crate::clock;
 use crate::detector::Counts;
 use crate::door;
@@ -42,6 +43,7 @@ pub(crate) struct Monitor {
     shutdown: CancellationToken,
     door: Option<door::Watch>,
     alerts: Option<Offers>,
+    archive: Option<Meter>,
 }
 
 impl Monitor {
@@ -64,6 +66,7 @@ impl Monitor {
             shutdown,
             door: None,
             alerts: None,
+            archive: None,
         }
     }
 
@@ -75,6 +78,11 @@ impl Monitor {
     /// The same with an outbox, if it records findings.
     pub(crate) fn with_alerts(self, alerts: Option<Offers>) -> Monitor {
         Monitor { alerts, ..self }
+    }
+
+    /// The same with the archive role, if it has that.
+    pub(crate) fn with_archive(self, archive: Option<Meter>) -> Monitor {
+        Monitor { archive, ..self }
     }
 
     /// The worker as it is now.
@@ -103,6 +111,7 @@ impl Monitor {
             sources: self.sources.readings(),
             door: self.door.as_ref().map(door::Watch::read),
             alerts: self.alerts.as_ref().map(|offers| alerts::Reading::of(offers, clock::now())),
+            archive: self.archive.as_ref().map(Meter::read),
             // After the looks, so that no time in them lies ahead.
             now: Instant::now(),
         }

@@ -8,6 +8,7 @@ use dial_rules::policy::Status;
 use tokio::time::Instant;
 
 use super::alerts;
+use crate::archiver::meter;
 use crate::correlator::Correlated;
 use crate::door;
 use crate::enrich::meter::Reading;
@@ -35,6 +36,8 @@ pub(crate) struct Snapshot {
     pub(crate) door: Option<door::meter::Reading>,
     /// The outbox, where findings are recorded.
     pub(crate) alerts: Option<alerts::Reading>,
+    /// The archive role, where this worker has it.
+    pub(crate) archive: Option<meter::Reading>,
 }
 
 /// One role of it.
@@ -196,6 +199,14 @@ pub(crate) mod tests {
             dropped: 2,
             now: 1_777_600_012_500,
         };
+        let archive_reading = meter::Reading {
+            files: 12,
+            rows: 3_000,
+            dead_letters: 2,
+            bytes: 640_000,
+            failures: [0, 3, 0, 1, 0],
+            waiting: BTreeMap::from([("shardId-000000000001".to_owned(), Duration::from_millis(42_500))]),
+        };
         Snapshot {
             worker_id,
             started,
@@ -207,6 +218,7 @@ pub(crate) mod tests {
             sources: vec![reputation],
             door: None,
             alerts: Some(alerts),
+            archive: Some(archive_reading),
         }
     }
 
