@@ -1,7 +1,6 @@
 //! Findings as Parquet files of the archive: one for each day.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use dial_analytics::archive::Written;
 use dial_analytics::findings::{FindingRow, write_findings};

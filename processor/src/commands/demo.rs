@@ -133,9 +133,10 @@ async fn archiving(
     rules: &Arc<RuleSet>,
     assessor: &Assessor,
 ) -> Result<Alerting> {
-    let data = settings::Data { folder: args.data.clone() };
+    let mut settings = Settings::default();
+    settings.data.folder.clone_from(&args.data);
     let desk = AlertDesk { assessor: assessor.clone(), routing: Routing::default(), rules: rules.clone() };
-    Alerting::open(&Settings { data, ..Settings::default() }, findings, desk).await
+    Alerting::open(&settings, findings, desk).await
 }
 
 /// Makes the folder, and empties it if a demo made it before.
