@@ -84,6 +84,10 @@ impl<S: ObjectStore> ObjectStore for FailingStore<S> {
         self.call("get", key, self.inner.get(key)).await
     }
 
+    async fn tail(&self, key: &str, bytes: u64) -> Result<Bytes, StoreError> {
+        self.call("get", key, self.inner.tail(key, bytes)).await
+    }
+
     async fn open(&self, key: &str) -> Result<Box<dyn Read + Send>, StoreError> {
         self.call("open", key, self.inner.open(key)).await
     }

@@ -5,7 +5,7 @@
 //! killed process leaves behind lies in a hidden folder and is removed when the store is next opened.
 
 use std::fs::{File, TryLockError};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,6 +87,19 @@ impl ObjectStore for FolderStore {
     async fn get(&self, key: &str) -> Result<Bytes, StoreError> {
         check_key("get", key)?;
         self.blocking("get", key, |_, path| std::fs::read(path).map(Bytes::from)).await
+    }
+
+    async fn tail(&self, key: &str, bytes: u64) -> Result<Bytes, StoreError> {
+        check_key("get", key)?;
+        self.blocking("get", key, move |_, path| {
+            let mut file = File::open(path)?;
+            let skipped = file.metadata()?.len().saturating_sub(bytes);
+            file.seek(SeekFrom::Start(skipped))?;
+            let mut tail = Vec::new();
+            file.take(bytes).read_to_end(&mut tail)?;
+            Ok(tail.into())
+        })
+        .await
     }
 
     async fn open(&self, key: &str) -> Result<Box<dyn Read + Send>, StoreError> {

@@ -115,14 +115,13 @@ impl ObjectStore for S3Store {
     }
 
     async fn get(&self, key: &str) -> Result<Bytes, StoreError> {
-        let object = self.start("get", key).await?;
-        let body = object.body.collect().await.map_err(|e| StoreError {
-            call: "get",
-            place: format!("s3://{}/{}{key}", self.bucket, self.prefix),
-            kind: StoreErrorKind::Unavailable,
-            message: words(&e),
-        })?;
-        Ok(body.into_bytes())
+        self.whole(key, self.start("get", key).await?).await
+    }
+
+    async fn tail(&self, key: &str, bytes: u64) -> Result<Bytes, StoreError> {
+        let get = self.client.get_object().bucket(&self.bucket).key(self.name(key)).range(format!("bytes=-{bytes}"));
+        let object = get.send().await.map_err(|e| self.failure("get", key, &e))?;
+        self.whole(key, object).await
     }
 
     async fn open(&self, key: &str) -> Result<Box<dyn Read + Send>, StoreError> {
@@ -161,6 +160,16 @@ impl ObjectStore for S3Store {
 }
 
 impl S3Store {
+    async fn whole(&self, key: &str, object: GetObjectOutput) -> Result<Bytes, StoreError> {
+        let body = object.body.collect().await.map_err(|e| StoreError {
+            call: "get",
+            place: format!("s3://{}/{}{key}", self.bucket, self.prefix),
+            kind: StoreErrorKind::Unavailable,
+            message: words(&e),
+        })?;
+        Ok(body.into_bytes())
+    }
+
     /// Other people's objects are read too, so any key that S3 has is good.
     async fn start(&self, call: &'static str, key: &str) -> Result<GetObjectOutput, StoreError> {
         let get = self.client.get_object().bucket(&self.bucket).key(self.name(key));

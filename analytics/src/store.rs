@@ -97,6 +97,16 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// [`StoreErrorKind::NotFound`], or whatever the store said.
     async fn get(&self, key: &str) -> Result<Bytes, StoreError>;
 
+    /// The last `bytes` bytes of the object, or all of it if it has fewer: where Parquet files say what they hold.
+    ///
+    /// # Errors
+    /// As of [`get`](Self::get).
+    async fn tail(&self, key: &str, bytes: u64) -> Result<Bytes, StoreError> {
+        let whole = self.get(key).await?;
+        let skipped = whole.len().saturating_sub(usize::try_from(bytes).unwrap_or(usize::MAX));
+        Ok(whole.slice(skipped..))
+    }
+
     /// A reader of the object, which holds only a little of it at a time: for objects of any size. Its reads block;
     /// read it on a thread where that is allowed, such as tokio's `spawn_blocking` gives, never within a task.
     ///
