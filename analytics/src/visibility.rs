@@ -9,7 +9,7 @@
 //! is kept for the grace period, which is longer than any reader takes. Readers that cannot choose the order, such as
 //! Athena, go by the time at which they began instead: see docs/decisions/0007-compaction.md.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use dial_rules::event::Millis;
 
@@ -44,7 +44,7 @@ pub enum VisibilityError {
 /// What the switches say about files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Visibility {
-    hidden: HashMap<String, Millis>,
+    hidden: HashSet<String>,
     shown: HashSet<String>,
 }
 
@@ -54,10 +54,7 @@ impl Visibility {
     pub fn at<'s>(switches: impl IntoIterator<Item = &'s Switch>, now: Millis) -> Visibility {
         let mut visibility = Visibility::default();
         for switch in switches.into_iter().filter(|switch| switch.effective_from <= now) {
-            for key in &switch.hide {
-                let since = visibility.hidden.entry(key.clone()).or_insert(switch.effective_from);
-                *since = switch.effective_from.min(*since);
-            }
+            visibility.hidden.extend(switch.hide.iter().cloned());
             visibility.shown.extend(switch.show.iter().cloned());
         }
         visibility
@@ -71,13 +68,7 @@ impl Visibility {
             Kind::Compacted(_) => self.shown.contains(key),
             Kind::Switch(_) => false,
         };
-        made && !self.hidden.contains_key(key)
-    }
-
-    /// Since when a file counts no longer, if that is so.
-    #[must_use]
-    pub fn hidden_since(&self, key: &str) -> Option<Millis> {
-        self.hidden.get(key).copied()
+        made && !self.hidden.contains(key)
     }
 
     /// Those of these files that count, in their order. Objects that are no Parquet files of the table never do.

@@ -183,7 +183,15 @@ impl<'a> Compactor<'a> {
     /// See [`CompactError`].
     pub async fn look(&self, day: Day) -> Result<DayFiles, CompactError> {
         let found = self.survey((day, day)).await?.pop();
-        Ok(found.unwrap_or_else(|| DayFiles::new(self.folders.clone(), day, Vec::new(), Vec::new())))
+        let mut files = found.unwrap_or_else(|| DayFiles::new(self.folders.clone(), day, Vec::new(), Vec::new()));
+        let hiding: Vec<u64> = files.hiding().map(|switch| switch.generation).collect();
+        for generation in hiding {
+            let key = self.folders.switch_key(day, generation);
+            if let Some(time) = self.store.put_at(&key).await? {
+                files = files.put_at(generation, time);
+            }
+        }
+        Ok(files)
     }
 
     /// What is to be done about a day; reads footers, and writes nothing. `None` when a file that was there is gone:

@@ -1,7 +1,7 @@
 //! What to do about a day. Pure: from what is there, and the time, to a list of steps in the order in which they are
 //! safe to take.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use dial_rules::event::Millis;
 use sha2::{Digest, Sha256};
@@ -47,6 +47,8 @@ pub struct DayFiles {
     day: Day,
     switches: Vec<Switch>,
     files: Vec<(Kind, Listed)>,
+    /// When switches came to be there, where that is known.
+    put: HashMap<u64, Millis>,
 }
 
 /// Whether a day may be compacted now.
@@ -123,7 +125,7 @@ impl DayFiles {
             place.map(|(_, kind)| (kind, object))
         };
         let files = objects.into_iter().filter_map(file).collect();
-        DayFiles { folders, day, switches, files }
+        DayFiles { folders, day, switches, files, put: HashMap::new() }
     }
 
     /// The day.
@@ -136,6 +138,20 @@ impl DayFiles {
     #[must_use]
     pub fn last_switch(&self) -> Option<&Switch> {
         self.switches.last()
+    }
+
+    /// The switches by which files that are still there are hidden.
+    pub fn hiding(&self) -> impl Iterator<Item = &Switch> {
+        let there: HashSet<&str> = self.files.iter().map(|(_, file)| file.key.as_str()).collect();
+        self.switches.iter().filter(move |switch| switch.hide.iter().any(|key| there.contains(key.as_str())))
+    }
+
+    /// The same, knowing when the switch of this generation came to be there: what it hides is kept for the grace
+    /// period from then on, should that be later than its effect.
+    #[must_use]
+    pub fn put_at(mut self, generation: u64, time: Millis) -> DayFiles {
+        self.put.insert(generation, time);
+        self
     }
 
     /// Whether a file of this key was there.
@@ -183,12 +199,16 @@ impl DayFiles {
     }
 
     fn removals(&self, now: Millis, policy: &Policy) -> Vec<Action> {
-        let visibility = Visibility::at(&self.switches, now);
-        let named: HashSet<&String> = self.switches.iter().flat_map(|switch| &switch.show).collect();
-        let why = |kind: &Kind, key: &String| match (kind, visibility.hidden_since(key)) {
-            (_, Some(since)) => (since.saturating_add(policy.grace) <= now).then_some(Why::Hidden(since)),
+        let mut hidden: HashMap<&String, Millis> = HashMap::new();
+        for switch in &self.switches {
+            let since = self.put.get(&switch.generation).copied().unwrap_or(Millis::MIN).max(switch.effective_from);
+            switch.hide.iter().for_each(|key| drop(hidden.entry(key).or_insert(since)));
+        }
+        let shown: HashSet<&String> = self.switches.iter().flat_map(|switch| &switch.show).collect();
+        let why = |kind: &Kind, key: &String| match (kind, hidden.get(key)) {
+            (_, Some(since)) => (since.saturating_add(policy.grace) <= now).then_some(Why::Hidden(*since)),
             // A switch of its number is there and does not show it; there never is another of that number.
-            (Kind::Compacted(of), None) if *of < self.next() && !named.contains(key) => Some(Why::Orphan),
+            (Kind::Compacted(of), None) if *of < self.next() && !shown.contains(key) => Some(Why::Orphan),
             _ => None,
         };
         let remove = |(kind, file): &(Kind, Listed)| {
