@@ -15,18 +15,26 @@
 //! Leases and streams are not this crate's matter: positions are its own plain [`Position`](position::Position)s.
 
 pub mod archive;
+mod attack;
 mod base64;
 pub mod batch;
+mod cloudtrail;
 pub mod compaction;
+pub mod ddl;
 pub mod dead_letter_file;
 pub mod dead_letters;
 pub mod events_schema;
 pub mod failing;
+pub mod findings;
+pub mod findings_schema;
 pub mod folder;
 pub mod folders;
 pub mod intent;
 pub mod layout;
 pub mod memory;
+pub mod ocsf;
+pub mod page;
+pub mod parts;
 pub mod position;
 pub mod read;
 pub mod recovery;
@@ -38,5 +46,7 @@ pub mod sealed;
 pub mod shard;
 pub mod store;
 pub mod switch;
+pub mod table;
+pub mod views;
 pub mod visibility;
 pub mod writer;

@@ -19,7 +19,7 @@ use crate::writer::{WriteError, write_batches};
 const HIDE: &str = "hide";
 const SHOW: &str = "show";
 
-/// The table `events_switches`, and of every other table the like: only its folder differs.
+/// The columns of a table of switches.
 pub const COLUMNS: &[Column] = &[
     column("path", ColumnType::Text, "The file, by its key below the archive's location."),
     column("action", ColumnType::Text, "`hide` or `show`."),
@@ -31,8 +31,8 @@ const fn column(name: &'static str, column_type: ColumnType, meaning: &'static s
     Column { name, column_type, nullable: false, bloom: false, distinct: false, meaning }
 }
 
-/// The table of switches.
-const SWITCHES: Table = Table {
+/// The table of switches, of whichever table.
+pub(crate) const SWITCHES: Table = Table {
     name: "switches",
     folder: "switches",
     meaning: "Which files count.",
@@ -186,7 +186,12 @@ mod tests {
         refused(&folders, &key, encode(&|s| (s.hide, s.show) = (vec![], vec![])), "names no file");
         refused(&folders, &key, encode(&|s| s.generation = 3), "another day or generation");
         refused(&folders, &key, encode(&|s| s.show.push(s.hide[9].clone())), "would \"show\"");
-        refused(&folders, &key, encode(&|s| s.hide.push("events/v1/dt=2024-05-02/a.parquet".to_owned())), "another day");
+        refused(
+            &folders,
+            &key,
+            encode(&|s| s.hide.push("events/v1/dt=2024-05-02/a.parquet".to_owned())),
+            "another day",
+        );
         refused(&folders, &key, encode(&|s| s.hide.push("elsewhere".to_owned())), "no file of this table");
         refused(&folders, &folders.switch_key(switch.day, 3), encode(&|_| ()), "another day or generation");
         refused(&folders, "events/switches-v1/dt=2024-05-01/x.parquet", encode(&|_| ()), "its name");

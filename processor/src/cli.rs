@@ -1,5 +1,6 @@
 //! The command line: what may be typed. Parsed once; nothing looks at raw arguments later.
 
+mod archive;
 mod compact;
 mod dead_letters;
 mod kind;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dial_rules::severity::Severity;
 
+pub(crate) use archive::{Archive, ArchiveDdl, ArchiveDialect, ArchiveTables};
 pub(crate) use compact::Compact;
 pub(crate) use dead_letters::{DeadLetters, LetterKind, LettersList, LettersRedrive, LettersShow};
 pub(crate) use shards::{Shards, ShardsList, ShardsPlan, ShardsScale};
@@ -71,6 +73,9 @@ pub(crate) enum Command {
     DeadLetters(DeadLetters),
     /// Make few large files of the archive's many small ones, day by day
     Compact(Compact),
+    /// See what the archive's tables hold, and make them known to Athena or DuckDB
+    #[command(subcommand)]
+    Archive(Archive),
     /// See the stream's shards, and change their number
     #[command(subcommand)]
     Shards(Shards),

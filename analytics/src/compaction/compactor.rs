@@ -143,7 +143,10 @@ pub struct Compactor<'a> {
 
 impl std::fmt::Debug for Compactor<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Compactor").field("table", &self.table.name).field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("Compactor")
+            .field("table", &self.table.name)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
     }
 }
 
@@ -171,9 +174,8 @@ impl<'a> Compactor<'a> {
                 by_day.entry(day).or_default().push(file);
             }
         }
-        let of_day = |(day, files)| {
-            DayFiles::new(self.folders.clone(), day, switches.remove(&day).unwrap_or_default(), files)
-        };
+        let of_day =
+            |(day, files)| DayFiles::new(self.folders.clone(), day, switches.remove(&day).unwrap_or_default(), files);
         Ok(by_day.into_iter().map(of_day).collect())
     }
 

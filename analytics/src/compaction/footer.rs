@@ -70,9 +70,10 @@ impl Footer {
         let chunks = groups.iter().flat_map(RowGroupMetaData::columns);
         let texts: u64 = chunks.map(text_bytes).sum();
         let time = table.sorted_by.first();
-        let earliest = groups.iter().flat_map(RowGroupMetaData::columns).filter(|chunk| {
-            time.is_some_and(|time| chunk.column_path().string() == *time)
-        });
+        let earliest = groups
+            .iter()
+            .flat_map(RowGroupMetaData::columns)
+            .filter(|chunk| time.is_some_and(|time| chunk.column_path().string() == *time));
         let earliest = earliest.filter_map(|chunk| match chunk.statistics() {
             Some(Statistics::Int64(statistics)) => statistics.min_opt().copied(),
             _ => None,

@@ -21,12 +21,12 @@ use crate::store::Listed;
 use crate::switch::Switch;
 use crate::visibility::Visibility;
 
-const HISTORIES: u64 = 1000;
-const STEPS: u64 = 500;
+const HISTORIES: u64 = 500;
+const STEPS: u64 = 400;
 /// The longest that a reader takes; that a put is on its way; that clocks differ from the true time.
 const QUERY: Millis = 400;
 const FLIGHT: Millis = 2000;
-const SKEW: Millis = 20;
+const SKEW: Millis = 50;
 
 /// What is wrong, if anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +125,8 @@ struct World {
     rows: u32,
     written: Vec<(String, Rc<BTreeSet<u32>>)>,
     workers: [Worker; 2],
+    /// Whether compactors are at work; at other times none is.
+    busy: bool,
     /// Switches on their way, whose senders wait no longer.
     flying: Vec<(Millis, Switch)>,
     readers: Vec<Reader>,
@@ -155,6 +157,7 @@ impl World {
             rows: 0,
             written: Vec::new(),
             workers,
+            busy: true,
             flying: Vec::new(),
             readers: Vec::new(),
             read: 0,
@@ -180,11 +183,14 @@ impl World {
             let landed: Vec<(Millis, Switch)> = landed;
             for (_, switch) in landed {
                 self.land(switch);
+                self.busy = true;
             }
             self.finish_readers()?;
-            match self.random.below(12) {
-                0 | 1 => self.write(),
-                2 => self.begin_reader(),
+            match self.random.below(64) {
+                0 => self.busy = !self.busy,
+                1..8 => self.write(),
+                8..14 => self.begin_reader(),
+                n if !self.busy && n > 14 => {}
                 n => self.work(usize::try_from(n % 2).unwrap()),
             }
         }
@@ -297,6 +303,8 @@ impl World {
                 let effective_from = effective_from(now, files.last_switch(), &self.policy());
                 let switch = Switch { day: day(), generation, effective_from, hide, show };
                 if self.random.below(4) == 0 {
+                    // Perhaps because the machine went to sleep, with all that it was doing.
+                    self.busy = self.random.below(2) == 0;
                     self.flying.push((self.time + self.random.span(FLIGHT), switch));
                     false
                 } else {
@@ -368,10 +376,14 @@ impl World {
     }
 
     fn check(&self, reader: &Reader) -> Result<(), String> {
-        let switches: Vec<&Switch> = reader.seen.values().filter_map(|object| match object {
-            Object::Switch(switch, _) => Some(switch.as_ref()),
-            Object::Rows(_) => None,
-        }).collect();
+        let switches: Vec<&Switch> = reader
+            .seen
+            .values()
+            .filter_map(|object| match object {
+                Object::Switch(switch, _) => Some(switch.as_ref()),
+                Object::Rows(_) => None,
+            })
+            .collect();
         let gap = (1..).zip(&switches).any(|(n, switch)| switch.generation != n);
         if gap && reader.ordered.is_some() {
             // It would list them again.
@@ -387,9 +399,7 @@ impl World {
         let mut seen: BTreeMap<u32, &str> = BTreeMap::new();
         for (key, object) in &reader.seen {
             let kind = folders().place(key).unwrap().1;
-            let orphan = self.wrong == Wrong::OrphansCount
-                && matches!(kind, Kind::Compacted(_))
-                && !hidden(key);
+            let orphan = self.wrong == Wrong::OrphansCount && matches!(kind, Kind::Compacted(_)) && !hidden(key);
             let Object::Rows(rows) = object else { continue };
             if !visibility.sees(key, kind) && !orphan {
                 continue;

@@ -202,7 +202,9 @@ impl DayFiles {
         let mut hidden: HashMap<&String, Millis> = HashMap::new();
         for switch in &self.switches {
             let since = self.put.get(&switch.generation).copied().unwrap_or(Millis::MIN).max(switch.effective_from);
-            switch.hide.iter().for_each(|key| drop(hidden.entry(key).or_insert(since)));
+            for key in &switch.hide {
+                hidden.entry(key).or_insert(since);
+            }
         }
         let shown: HashSet<&String> = self.switches.iter().flat_map(|switch| &switch.show).collect();
         let why = |kind: &Kind, key: &String| match (kind, hidden.get(key)) {

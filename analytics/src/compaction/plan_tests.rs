@@ -74,13 +74,16 @@ fn neighbours_in_time_are_merged_as_many_as_fit() {
     let sizes = [(5, 400), (1, 400), (3, 400), (2, 499), (4, 500), (6, 100), (7, 100)];
     let sources: Vec<_> = sizes.iter().map(|(n, memory)| source(written(*n), *n as Millis, *memory)).collect();
     let actions = plan(&small(8), sources.clone(), NOW, &policy);
-    let runs: Vec<Vec<String>> = actions.iter().filter_map(|action| match action {
-        Action::Merge { sources, rows, .. } => {
-            assert_eq!(*rows, 10 * sources.len() as u64);
-            Some(sources.iter().map(|source| source.key.clone()).collect())
-        }
-        _ => None,
-    }).collect();
+    let runs: Vec<Vec<String>> = actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Merge { sources, rows, .. } => {
+                assert_eq!(*rows, 10 * sources.len() as u64);
+                Some(sources.iter().map(|source| source.key.clone()).collect())
+            }
+            _ => None,
+        })
+        .collect();
     assert_eq!(runs, [vec![written(1), written(2)], vec![written(3), written(5), written(6), written(7)]]);
     let Some(Action::Switch { generation: 1, hide, show }) = actions.last() else { panic!("{actions:?}") };
     assert_eq!(hide, &runs.concat());

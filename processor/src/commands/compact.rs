@@ -106,11 +106,7 @@ impl Run<'_> {
     }
 
     /// `None` when somebody else was quicker.
-    async fn attempt(
-        &self,
-        compactor: &Compactor<'_>,
-        day: Day,
-    ) -> std::result::Result<Option<Report>, CompactError> {
+    async fn attempt(&self, compactor: &Compactor<'_>, day: Day) -> std::result::Result<Option<Report>, CompactError> {
         let files: DayFiles = compactor.look(day).await?;
         let Some(actions) = compactor.plan(&files).await? else { return Ok(None) };
         if self.dry_run {
@@ -167,9 +163,11 @@ impl Run<'_> {
             thousands(total.made),
             thousands(total.removed)
         );
-        for (days, what) in [(open, "not over for long enough"), (switching, "about to switch: look again in a minute")] {
+        for (days, what) in [(open, "not over for long enough"), (switching, "about to switch: look again in a minute")]
+        {
             if days > 0 {
-                sentence += &format!("; {} {what}", if days == 1 { "1 day".to_owned() } else { format!("{days} days") });
+                sentence +=
+                    &format!("; {} {what}", if days == 1 { "1 day".to_owned() } else { format!("{days} days") });
             }
         }
         note(&sentence);
