@@ -1,0 +1,122 @@
+//! Readers of an archive that is being written and compacted: each counts, again and again, and may never count wrong.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dial_analytics::ddl::Dialect;
+use dial_analytics::events_schema::EVENTS;
+use dial_analytics::parts::{Parts, view};
+use dial_analytics::read::count_rows;
+use dial_analytics::store::{ObjectStore, StoreErrorKind};
+use dial_analytics::visibility::visible;
+use serde_json::Value;
+
+/// Counts by the view `events` until a file says to stop. What is written is bounded by two numbers in a file: as many rows
+/// are there for sure, and no more than that are.
+const PROGRAM: &str = r#"
+import duckdb, json, os, sys
+view, bounds, stop = sys.argv[1:]
+db = duckdb.connect()
+db.execute("SET TimeZone = 'UTC'; SET threads = 1")
+db.execute(open(view).read())
+counts = vanished = 0
+while not os.path.exists(stop):
+    least = int(open(bounds).read().split()[0])
+    try:
+        rows, distinct, total = db.execute("SELECT count(*), count(DISTINCT (shard_id, sequence_number)), sum(CAST(sequence_number AS BIGINT)) FROM events").fetchone()
+    except duckdb.IOException as error:
+        # A hidden file was deleted between being listed and being opened: the query says so.
+        vanished += 1
+        assert 'No such file' in str(error) or 'No files found' in str(error), error
+        continue
+    most = int(open(bounds).read().split()[1])
+    assert rows == distinct, f'{rows} rows, {distinct} distinct'
+    assert least <= rows <= most, f'{least} <= {rows} <= {most}'
+    assert rows != most or total == rows * (rows - 1) // 2, f'{rows} rows with sum {total}'
+    counts += 1
+print(json.dumps({'counts': counts, 'vanished': vanished}))
+"#;
+
+/// Where the test tells its readers what is there.
+pub(crate) struct Told {
+    bounds: PathBuf,
+    stop: PathBuf,
+    stopped: AtomicBool,
+}
+
+impl Told {
+    pub(crate) fn new(folder: &Path) -> Arc<Told> {
+        let told = Told { bounds: folder.join("bounds"), stop: folder.join("stop"), stopped: AtomicBool::new(false) };
+        told.tell(0, 0);
+        Arc::new(told)
+    }
+
+    /// That so many rows are there at least, and so many at most.
+    pub(crate) fn tell(&self, least: u64, most: u64) {
+        let new = self.bounds.with_extension("new");
+        fs::write(&new, format!("{least} {most}")).unwrap();
+        fs::rename(&new, &self.bounds).unwrap();
+    }
+
+    fn bounds(&self) -> (u64, u64) {
+        let text = fs::read_to_string(&self.bounds).unwrap();
+        let (least, most) = text.split_once(' ').unwrap();
+        (least.parse().unwrap(), most.parse().unwrap())
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        fs::write(&self.stop, "").unwrap();
+    }
+}
+
+/// DuckDB, on the view, in a process of its own.
+pub(crate) fn duckdb(told: &Told, archive: &Path) -> Child {
+    let file = told.bounds.with_extension("sql");
+    let sql = view(&EVENTS, &Parts::of(&EVENTS).unwrap(), Dialect::DuckDb, (archive.to_str().unwrap(), false)).sql;
+    fs::write(&file, sql).unwrap();
+    let mut command = Command::new(dial_emulators::python());
+    command.args(["-c", PROGRAM]).args([&file, &told.bounds, &told.stop]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// How many times it counted, and how often a file was gone.
+pub(crate) fn ended(child: Child) -> (u64, u64) {
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    (told["counts"].as_u64().unwrap(), told["vanished"].as_u64().unwrap())
+}
+
+/// Our own reader. Returns how many times it counted.
+pub(crate) async fn own(told: Arc<Told>, store: Arc<dyn ObjectStore>, grace: i64) -> u64 {
+    let mut counts = 0;
+    while !told.stopped.load(Ordering::SeqCst) {
+        let (least, _) = told.bounds();
+        let Some(rows) = count(store.as_ref(), grace).await else { continue };
+        let (_, most) = told.bounds();
+        assert!((least..=most).contains(&rows), "{least} <= {rows} <= {most}");
+        counts += 1;
+    }
+    counts
+}
+
+/// `None` when it took longer than the grace period, and a file was gone.
+async fn count(store: &dyn ObjectStore, grace: i64) -> Option<u64> {
+    let began = super::archive::now();
+    let mut rows = 0;
+    for file in visible(store, &EVENTS, began).await.unwrap() {
+        match store.get(&file.key).await {
+            Ok(bytes) => rows += count_rows(bytes).unwrap(),
+            Err(error) => {
+                let slow = super::archive::now() - began >= grace;
+                assert!(error.kind == StoreErrorKind::NotFound && slow, "{error}");
+                return None;
+            }
+        }
+    }
+    Some(rows)
+}
