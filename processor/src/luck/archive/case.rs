@@ -47,9 +47,9 @@ impl Case {
                 days: dice.pick(&[2, 64]),
             },
             raw: dice.chance(50),
-            failing: dice.pick(&[0, 50, 250]),
+            failing: dice.pick(&[0, 50, 150]),
             faults: dice.pick(&[0, 0, 5, 15]),
-            slowest: Duration::from_millis(dice.pick(&[0, 20, 400, 4_000])),
+            slowest: Duration::from_millis(dice.pick(&[0, 20, 300, 1_500])),
             seed: dice.seed(),
             puts,
         }
