@@ -61,7 +61,7 @@ fn athena_gets_its_database_tables_and_views() {
         .expect(0, &[])
         .json();
     let makes: Vec<_> = made.iter().map(|statement| statement["makes"].as_str().unwrap()).collect();
-    assert_eq!(makes[0], "database dial");
+    assert_eq!(makes[0], "database dial: choose it for what follows");
     assert!(makes.contains(&"view cloudtrail_logs"), "{makes:?}");
     assert!(made.iter().any(|made| made["sql"].as_str().unwrap().contains("'2024-01-01,2025-01-01'")));
     // The settings' archive is meant where none is named.
