@@ -2,6 +2,10 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod findings;
+pub(crate) mod ocsf_facts;
+pub(crate) mod readers;
+
 use dial_analytics::batch::ArchiveBatch;
 use dial_analytics::position::Position;
 use dial_analytics::sealed::Sealed;
