@@ -112,7 +112,7 @@ struct Stock {
 impl Stock {
     fn some(&mut self, count: usize) -> Vec<Put> {
         self.made += count;
-        (self.made - count..self.made).map(|n| Put::random(n, &mut self.dice)).collect()
+        (self.made - count..self.made).map(|n| Put::random(n, 15, &mut self.dice)).collect()
     }
 }
 

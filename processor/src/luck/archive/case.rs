@@ -30,8 +30,10 @@ impl Case {
     pub(super) fn of(seed: u64) -> Case {
         let mut dice = Dice::new(seed, 11);
         let spread = dice.pick(&[0, 1_000, 8_000, 20_000]);
-        let count = dice.between(3, 24);
-        let mut puts: Vec<_> = (0..count).map(|n| (millis(&mut dice, spread), Put::random(n, &mut dice))).collect();
+        // Files of dead letters are made in a hundredth of the time.
+        let (count, garbage) = (dice.between(3, 16), dice.pick(&[15, 100, 100]));
+        let put = |n, dice: &mut Dice| (millis(dice, spread), Put::random(n, garbage, dice));
+        let mut puts: Vec<_> = (0..count).map(|n| put(n, &mut dice)).collect();
         puts.sort_by_key(|(at, _)| *at);
         let mut dice = Dice::new(seed, 12);
         let reshard = |dice: &mut Dice| (millis(dice, 15_000), dice.pick(&[Reshard::Split, Reshard::Merge]));
@@ -47,9 +49,9 @@ impl Case {
                 days: dice.pick(&[2, 64]),
             },
             raw: dice.chance(50),
-            failing: dice.pick(&[0, 50, 250]),
+            failing: dice.pick(&[0, 50, 150]),
             faults: dice.pick(&[0, 0, 5, 15]),
-            slowest: Duration::from_millis(dice.pick(&[0, 20, 400, 4_000])),
+            slowest: Duration::from_millis(dice.pick(&[0, 20, 300, 1_500])),
             seed: dice.seed(),
             puts,
         }

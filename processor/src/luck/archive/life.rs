@@ -112,9 +112,9 @@ impl World {
                 Act::Reshard(reshard) => reshards += usize::from(self.reshard(reshard)),
             }
         }
-        while !self.is_behind() {
+        while !self.behind().is_empty() {
             if begun.elapsed() > LONGEST {
-                return Err(format!("not done after {LONGEST:?}: {:?} of {:?}", self.leases.snapshot(), self.last));
+                return Err(format!("not done after {LONGEST:?}: {:?}", self.behind()));
             }
             if let Some(ended) = seats.try_join_next() {
                 return Err(format!("a worker ended: {ended:?}"));
@@ -207,12 +207,14 @@ impl World {
         }
     }
 
-    /// Whether every record is behind a checkpoint.
-    fn is_behind(&self) -> bool {
+    /// The shards that have records after their checkpoints, with these.
+    fn behind(&self) -> Vec<(String, Option<Position>)> {
         let leases = self.leases.snapshot();
-        let behind =
-            |(shard, last): (&String, &Position)| leases.get(shard).is_some_and(|lease| lease.checkpoint >= *last);
-        self.last.lock().unwrap().iter().all(behind)
+        let last = self.last.lock().unwrap();
+        let checkpoint = |shard: &str| leases.get(shard).map(|lease| lease.checkpoint.clone());
+        let each = last.iter().map(|(shard, last)| (shard.clone(), checkpoint(shard), last));
+        let behind = each.filter(|(_, checkpoint, last)| checkpoint.as_ref().is_none_or(|it| it < *last));
+        behind.map(|(shard, checkpoint, _)| (shard, checkpoint)).collect()
     }
 
     /// What lies in the files.

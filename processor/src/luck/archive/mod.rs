@@ -41,23 +41,28 @@ fn difference(expected: &BTreeMap<Key, Kept>, archived: &[(Key, Kept)]) -> Optio
     (!said.is_empty()).then_some(said)
 }
 
-fn check(seed: u64, breach: Option<Breach>) -> Result<Lived, String> {
-    let case = Case::of(seed);
-    let lived = live(&case, breach)?;
+fn check(seed: u64) -> Result<Lived, String> {
+    let lived = live(&Case::of(seed), None)?;
     difference(&lived.expected, &lived.archived).map_or(Ok(lived), Err)
+}
+
+/// Whether the archive is wrong; that something is stuck does not count.
+fn breaks(seed: u64, breach: Breach) -> Result<(), String> {
+    let Ok(lived) = live(&Case::of(seed), Some(breach)) else { return Ok(()) };
+    difference(&lived.expected, &lived.archived).map_or(Ok(()), Err)
 }
 
 #[test]
 fn each_record_is_archived_exactly_once_whatever_crashes() {
     if let Some(seed) = asked("LUCK_SEED") {
         println!("{:#?}", Case::of(seed));
-        let lived = check(seed, None).unwrap_or_else(|how| panic!("seed {seed}: {how}"));
+        let lived = check(seed).unwrap_or_else(|how| panic!("seed {seed}: {how}"));
         println!("{lived:#?}");
         return;
     }
     let cases = asked("LUCK_SEEDS").unwrap_or(SEEDS);
     let tally: Mutex<Tally> = Mutex::default();
-    let lives = |seed| check(seed, None).map(|lived| tally.lock().unwrap().add(&lived));
+    let lives = |seed| check(seed).map(|lived| tally.lock().unwrap().add(&lived));
     if let Some((seed, how)) = search(cases, lives) {
         panic!("seed {seed}: {how}\nTo see the case: LUCK_SEED={seed} cargo test -p dial luck::archive -- --nocapture");
     }
@@ -69,7 +74,7 @@ fn each_record_is_archived_exactly_once_whatever_crashes() {
 #[test]
 fn without_the_intent_and_in_other_orders_it_would_be_noticed() {
     for breach in Breach::ALL {
-        match search(MUTANT_SEEDS, |seed| check(seed, Some(breach)).map(drop)) {
+        match search(MUTANT_SEEDS, |seed| breaks(seed, breach)) {
             Some((seed, how)) => println!("{breach:?}: seed {seed}: {}", how.lines().next().unwrap_or_default()),
             None => panic!("{breach:?} makes no difference in {MUTANT_SEEDS} cases"),
         }

@@ -56,12 +56,6 @@ impl Gated {
         put
     }
 
-    /// A name that the file would not have had otherwise.
-    fn renamed(&self, key: &str, by: &str) -> String {
-        let (stem, ending) = key.rsplit_once('.').unwrap();
-        format!("{stem}-{by}.{ending}")
-    }
-
     async fn change(&self, lease: &Lease, change: &LeaseChange) -> Result<Lease, PortError> {
         let leases = &self.backend.leases;
         match (self.breach, change) {
@@ -93,6 +87,12 @@ impl Gated {
     }
 }
 
+/// A name that the file would not have had otherwise.
+fn renamed(key: &str, by: &str) -> String {
+    let (stem, ending) = key.rsplit_once('.').unwrap();
+    format!("{stem}-{by}.{ending}")
+}
+
 #[async_trait]
 impl ObjectStore for Gated {
     async fn put_if_absent(&self, key: &str, bytes: Bytes) -> Result<Put, StoreError> {
@@ -103,10 +103,10 @@ impl ObjectStore for Gated {
             }
             Some(Breach::NamedByTime) => {
                 let now = self.backend.begun.elapsed().as_millis().to_string();
-                self.send(self.renamed(key, &now), bytes).await
+                self.send(renamed(key, &now), bytes).await
             }
             Some(Breach::PutBeside) => match self.send(key.to_owned(), bytes.clone()).await? {
-                Put::Existed => self.send(self.renamed(key, "again"), bytes).await,
+                Put::Existed => self.send(renamed(key, "again"), bytes).await,
                 Put::Created => Ok(Put::Created),
             },
             _ => self.send(key.to_owned(), bytes).await,

@@ -46,9 +46,10 @@ pub(super) struct Put {
 }
 
 impl Put {
-    pub(super) fn random(number: usize, dice: &mut Dice) -> Put {
+    /// Of a hundred user records, so many are none of events.
+    pub(super) fn random(number: usize, garbage: usize, dice: &mut Dice) -> Put {
         let together = if dice.chance(25) { dice.between(2, 4) } else { 0 };
-        let user_records = (0..together.max(1)).map(|_| Content::random(dice)).collect();
+        let user_records = (0..together.max(1)).map(|_| Content::random(garbage, dice)).collect();
         Put { name: format!("e{number}"), key: dice.below(1_000).to_string(), user_records }
     }
 
@@ -84,17 +85,15 @@ impl Put {
 }
 
 impl Content {
-    fn random(dice: &mut Dice) -> Content {
-        match dice.below(20) {
-            0 => Content::Nothing,
-            1 | 2 => Content::Garbage,
-            _ => {
-                let several = if dice.chance(25) { dice.between(2, 4) } else { 1 };
-                let piece = |dice: &mut Dice| (!dice.chance(15)).then(|| dice.pick(&DAYS));
-                let pieces = (0..several).map(|_| piece(dice)).collect();
-                Content::Pieces { pieces, lines: dice.chance(50), gzipped: dice.chance(10) }
-            }
+    fn random(garbage: usize, dice: &mut Dice) -> Content {
+        if dice.chance(garbage) {
+            return if dice.chance(30) { Content::Nothing } else { Content::Garbage };
         }
+        let several = if dice.chance(25) { dice.between(2, 4) } else { 1 };
+        let day = |dice: &mut Dice| if dice.chance(70) { DAYS[0] } else { dice.pick(&DAYS) };
+        let piece = |dice: &mut Dice| (!dice.chance(15)).then(|| day(dice));
+        let pieces = (0..several).map(|_| piece(dice)).collect();
+        Content::Pieces { pieces, lines: dice.chance(50), gzipped: dice.chance(10) }
     }
 
     fn data(&self, name: &str) -> Vec<u8> {
