@@ -115,11 +115,11 @@ fn spawn(folder: &Folder, env: &[(&'static str, String)], events: Vec<Value>) ->
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     thread::spawn(move || {
-        for some in events.chunks(400) {
+        for some in events.chunks(100) {
             if stdin.write_all(lines(some).as_ref()).is_err() {
                 return;
             }
-            thread::sleep(Duration::from_millis(150));
+            thread::sleep(Duration::from_millis(30));
         }
     });
     child
@@ -143,8 +143,10 @@ async fn killed(folder: &Folder, env: &[(&'static str, String)], times: u32, arc
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
     println!("moments by seed {seed}");
     let mut dice = u64::from(seed);
-    for _ in 0..times {
-        let mut child = spawn(folder, env, attack().to_vec());
+    for life in 1..=times {
+        // Each life sees more than the one before, so that there is something new to be killed in the midst of.
+        let some = attack().len() * life as usize / times as usize;
+        let mut child = spawn(folder, env, attack()[..some].to_vec());
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         thread::sleep(Duration::from_millis(600 + (dice >> 33) % 2_500));
         child.kill().unwrap();

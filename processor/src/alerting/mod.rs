@@ -84,12 +84,16 @@ impl Alerting {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let courier = tokio::spawn(self.courier.run(async { drop(stopped.await) }));
         let done = work.await;
+        let begun = Instant::now();
         if !shutdown.is_cancelled() {
             // First all that was recorded is routed, so that it is archived in few files.
-            idle(&offers, LEAVING, shutdown).await;
+            until(|| offers.is_idle(), LEAVING, shutdown).await;
         }
         offers.flush();
-        idle(&offers, ARCHIVING, shutdown).await;
+        until(|| offers.is_archived(), ARCHIVING, shutdown).await;
+        if shutdown.is_cancelled() {
+            until(|| offers.is_idle(), HURRIED.saturating_sub(begun.elapsed()), shutdown).await;
+        }
         if offers.health().get(ARCHIVE).is_some_and(|health| health.backlog > 0 || health.is_left_alone) {
             tracing::warn!("findings wait for the archive: the next worker writes them");
         }
@@ -101,10 +105,10 @@ impl Alerting {
     }
 }
 
-/// Until nothing is due any longer, for so long at most, or for a little while after a signal.
-async fn idle(offers: &Offers, most: Duration, shutdown: &CancellationToken) {
+/// Until it is so, for so long at most, or for a little while after a signal.
+async fn until(is_so: impl Fn() -> bool, most: Duration, shutdown: &CancellationToken) {
     let begun = Instant::now();
-    while !offers.is_idle() && begun.elapsed() < if shutdown.is_cancelled() { HURRIED } else { most } {
+    while !is_so() && begun.elapsed() < if shutdown.is_cancelled() { HURRIED.min(most) } else { most } {
         sleep(LOOK).await;
     }
 }

@@ -158,6 +158,7 @@ pub(crate) mod tests {
             new_findings: 4,
             by_status: [2, 1, 0, 1, 0],
             links: 7,
+            clamped: 1,
             waiting: 3,
             correlation: Correlated {
                 filed: 40,

@@ -115,7 +115,7 @@ impl Offers {
     }
 
     /// Nothing more comes: what gathers for the archive leaves at once from now on, and findings that found no room when they
-    /// were offered are looked for. [`Offers::is_idle`] tells when all that is done. Doing it again changes nothing.
+    /// were offered are looked for. [`Offers::is_archived`] tells when all that is done. Doing it again changes nothing.
     pub fn flush(&self) {
         if !self.shared.ledger.hurry() {
             return;
@@ -138,9 +138,19 @@ impl Offers {
     /// takes it. What waits for a digest, or for a sink that failed, is not due.
     pub fn is_idle(&self) -> bool {
         let settled = |health: Health| health.backlog == 0 || health.is_left_alone;
-        self.shared.swept.load(Ordering::Relaxed)
-            && self.shared.unrouted.load(Ordering::Relaxed) == 0
-            && self.health().into_values().all(settled)
+        self.is_routed() && self.health().into_values().all(settled)
+    }
+
+    /// Whether all that was offered is routed and nothing is due at the archive, or it does not take what is: what alerts are
+    /// waiting for makes no difference.
+    pub fn is_archived(&self) -> bool {
+        let archive = self.shared.lanes.get(ARCHIVE).map(|lane| lane.health(self.shared.clock.now()));
+        self.is_routed() && archive.is_none_or(|health| health.backlog == 0 || health.is_left_alone)
+    }
+
+    /// Whether the store was looked through, and all that was offered is routed.
+    fn is_routed(&self) -> bool {
+        self.shared.swept.load(Ordering::Relaxed) && self.shared.unrouted.load(Ordering::Relaxed) == 0
     }
 
     /// How each sink is doing. Alerts for sinks that the settings do not name are under the empty name, if there are any.

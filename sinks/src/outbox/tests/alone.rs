@@ -341,11 +341,11 @@ async fn a_flush_leaves_nothing_behind() {
     let offers = bench.offers.clone().unwrap();
     assert!(offers.dropped() > 0, "some found no room");
     offers.flush();
-    while !offers.is_idle() {
+    while !offers.is_archived() {
         sleep(Duration::from_millis(20)).await;
     }
     bench.record(many(12_500, 12_510)).await;
-    while !offers.is_idle() {
+    while !offers.is_archived() {
         sleep(Duration::from_millis(20)).await;
     }
     let archived: std::collections::BTreeSet<_> = bench.archived().into_iter().collect();
