@@ -24,15 +24,18 @@ use serde_json::json;
 use support::{DIAL, Folder};
 
 /// In milliseconds: longer than a count takes.
-const GRACE: i64 = 4000;
+const GRACE: i64 = 6000;
 const ENOUGH: u64 = 1000;
+/// So that files are deleted meanwhile, too.
+const LEAST: Duration = Duration::from_secs(20);
+const MOST: Duration = Duration::from_secs(300);
 
-/// Runs `dial compact` on `location` while `told` says that it is time; returns how many files it has made and deleted.
-fn compact_for(time: Duration, location: &str, env: &[(&'static str, String)]) -> (u64, u64) {
-    let (began, mut made, mut deleted) = (Instant::now(), 0, 0);
-    while began.elapsed() < time {
+/// Runs `dial compact` on `location` until the readers stop; returns how many files it has made and deleted.
+fn compact_on(location: &str, env: &[(&'static str, String)], told: &Told) -> (u64, u64) {
+    let (mut made, mut deleted) = (0, 0);
+    while !told.stopped() {
         let mut command = Command::new(DIAL);
-        command.args(["compact", "--location", location, "--closed-after", "0s", "--grace", "4s", "--margin", "1s"]);
+        command.args(["compact", "--location", location, "--closed-after", "0s", "--grace", "6s", "--margin", "1s"]);
         let output = command.args(["--json", "--table", "events"]).envs(env.iter().cloned()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         for line in String::from_utf8(output.stdout).unwrap().lines() {
@@ -45,15 +48,14 @@ fn compact_for(time: Duration, location: &str, env: &[(&'static str, String)]) -
     (made, deleted)
 }
 
-/// Writes a file every now and then until the time is over; returns how many rows there are.
-async fn write_for(time: Duration, store: &dyn ObjectStore, told: &Told) -> u64 {
-    let began = Instant::now();
+/// Writes a file every now and then until the readers stop; returns how many rows there are.
+async fn write_on(store: &dyn ObjectStore, told: &Told) -> u64 {
     for file in 0.. {
         told.tell(file * 5, (file + 1) * 5);
         archive::fill(store, file..file + 1, 5).await;
         told.tell((file + 1) * 5, (file + 1) * 5);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        if began.elapsed() > time {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        if told.stopped() {
             return (file + 1) * 5;
         }
     }
@@ -62,7 +64,6 @@ async fn write_for(time: Duration, store: &dyn ObjectStore, told: &Told) -> u64 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_thousand_counts_taken_meanwhile_are_right() {
-    let time = Duration::from_secs(25);
     let folder = Folder::new();
     let root = folder.path("archive");
     let local: Arc<dyn ObjectStore> = Arc::new(archive::folder(&root));
@@ -72,37 +73,46 @@ async fn a_thousand_counts_taken_meanwhile_are_right() {
     archive::fill(local.as_ref(), 0..1, 5).await;
     told.tell(5, 5);
 
-    let duckdb: Vec<_> = (0..2).map(|_| readers::duckdb(&told, &root)).collect();
+    let duckdb: Vec<_> = (0..2).map(|_| readers::duckdb(&told, &root, GRACE)).collect();
     let own = tokio::spawn(readers::own(told.clone(), local.clone(), GRACE));
     let own_s3 = tokio::spawn(readers::own(told_s3.clone(), there.clone(), GRACE));
-    let place = root.to_str().unwrap().to_owned();
+    let (place, again) = (root.to_str().unwrap().to_owned(), root.to_str().unwrap().to_owned());
+    let (one, two, three) = (told.clone(), told.clone(), told_s3.clone());
     let compactors = [
-        tokio::task::spawn_blocking({
-            let place = place.clone();
-            move || compact_for(time, &place, &[])
-        }),
-        tokio::task::spawn_blocking(move || compact_for(time, &place, &[])),
-        tokio::task::spawn_blocking(move || compact_for(time, &at, &Ministack::shared().env())),
+        tokio::task::spawn_blocking(move || compact_on(&place, &[], &one)),
+        tokio::task::spawn_blocking(move || compact_on(&again, &[], &two)),
+        tokio::task::spawn_blocking(move || compact_on(&at, &Ministack::shared().env(), &three)),
     ];
-    let rows = tokio::join!(write_for(time, local.as_ref(), &told), write_for(time, there.as_ref(), &told_s3));
+    let rows =
+        tokio::join!(write_on(local.as_ref(), &told), write_on(there.as_ref(), &told_s3), enough(&told, &told_s3));
     let mut done = Vec::new();
     for compactor in compactors {
         done.push(compactor.await.unwrap());
     }
-    told.stop();
-    told_s3.stop();
-    let duckdb: Vec<_> = duckdb.into_iter().map(readers::ended).collect();
+    let duckdb: Vec<_> = duckdb.into_iter().map(|reader| reader.join().unwrap()).collect();
     let (own, own_s3) = (own.await.unwrap(), own_s3.await.unwrap());
     println!(
-        "counts: DuckDB {duckdb:?} (and files gone), own {own}, own on S3 {own_s3}; files made and deleted: {done:?}"
+        "counts: DuckDB {duckdb:?} (and files gone, and too slow), own {own}, own on S3 {own_s3}; files made and deleted: {done:?}"
     );
     assert_eq!(archive::rows(local.as_ref()).await.len() as u64, rows.0);
     assert_eq!(archive::rows(there.as_ref()).await.len() as u64, rows.1);
     assert!(done.iter().map(|(made, _)| made).sum::<u64>() > 10 && done[2].0 > 2, "{done:?}");
     assert!(done.iter().map(|(_, deleted)| deleted).sum::<u64>() > 50 && done[2].1 > 0, "{done:?}");
-    let by_duckdb: u64 = duckdb.iter().map(|(counts, _)| counts).sum();
+    let by_duckdb: u64 = duckdb.iter().map(|[counts, _, _]| counts).sum();
     assert!(by_duckdb > ENOUGH / 10 && own_s3 > 20, "too few to say anything");
     assert!(by_duckdb + own + own_s3 >= ENOUGH, "{} counts", by_duckdb + own + own_s3);
+}
+
+/// Stops everybody once the counts are enough; or after a time in which no machine comes to so few.
+async fn enough(here: &Told, there: &Told) {
+    let began = Instant::now();
+    while !here.stopped()
+        && (began.elapsed() < LEAST || here.counts() + there.counts() < ENOUGH && began.elapsed() < MOST)
+    {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    here.stop();
+    there.stop();
 }
 
 struct OnS3 {
@@ -177,7 +187,7 @@ async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
         assert!(done["effective_from"].is_string() && done["bytes_made"].as_u64() < done["bytes_merged"].as_u64());
     }
     sleep(Duration::from_millis(20));
-    compact(&folder, "--grace 0s --dry-run").expect(0, &["20 would be deleted"]);
+    compact(&folder, "--grace 0s --dry-run").expect(0, &["0 files would be merged into 0, 20 deleted"]);
     assert_eq!(store.list("events/v1/").await.unwrap().len(), 20);
     let terminal = folder.run_on_terminal("compact --location archive --closed-after 0s --grace 0s");
     assert!(terminal.out.contains("2024-05-01") && terminal.out.contains("20 deleted"), "{}", terminal.out);
