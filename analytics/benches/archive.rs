@@ -22,19 +22,25 @@ mod archive {
     pub(crate) mod events;
 }
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use archive::events::Events;
+use arrow::array::RecordBatch;
 use bytes::Bytes;
 use dial_analytics::batch::ArchiveBatch;
+use dial_analytics::events_schema::EVENTS;
 use dial_analytics::position::Position;
+use dial_analytics::read;
 use dial_analytics::sealed::Sealed;
 use dial_analytics::shard::Shard;
+use dial_analytics::writer::{WriteError, write_batches};
 use dial_rules::decode::{Decoded, Decoder};
 use dial_rules::tables::Tables;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 
 /// A file's rows: those of one row group.
 const FILE_ROWS: usize = 131_072;
@@ -96,6 +102,9 @@ impl Total {
     fn add(&mut self, sealed: &Sealed, n: usize, duckdb: &mut DuckDb) {
         let before = processor_seconds();
         let file = sealed.encode(n, &Tables::default()).unwrap();
+        if std::env::var_os("ARCHIVE_COLUMNS").is_some() && self.rows == sealed.rows() {
+            columns(std::slice::from_ref(&file));
+        }
         self.seconds[0] += processor_seconds() - before;
         self.seconds[1] += from_columns(&file);
         let (bytes, seconds) = duckdb.copy(&file);
@@ -116,6 +125,41 @@ impl Total {
         line("DuckDB, from columns", self.bytes[1], self.seconds[2]);
         line("DIAL, from columns", self.bytes[0], self.seconds[1]);
         line("DIAL, from events", self.bytes[0], self.seconds[0]);
+    }
+}
+
+/// Seconds of processor time for the same file from its columns.
+fn from_columns(file: &Bytes) -> f64 {
+    let batches: Vec<RecordBatch> = read::batches(file.clone()).unwrap().map(Result::unwrap).collect();
+    let rows = batches.iter().map(RecordBatch::num_rows).sum();
+    let before = processor_seconds();
+    let written = write_batches(&EVENTS, rows, batches.into_iter().map(Ok::<_, WriteError>)).unwrap();
+    let seconds = processor_seconds() - before;
+    assert_eq!(read::count_rows(written).unwrap(), rows as u64);
+    seconds
+}
+
+/// Which columns take the bytes, the largest first.
+fn columns(files: &[Bytes]) {
+    let mut sizes: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    let mut rows = 0;
+    for file in files {
+        let reader = SerializedFileReader::new(file.clone()).unwrap();
+        rows += reader.metadata().file_metadata().num_rows();
+        for column in reader.metadata().row_groups().iter().flat_map(|group| group.columns()) {
+            let size = sizes.entry(column.column_path().string()).or_default();
+            size.0 += column.compressed_size();
+            size.1 += i64::from(column.bloom_filter_length().unwrap_or_default());
+        }
+    }
+    let mut sizes: Vec<_> = sizes.into_iter().collect();
+    sizes.sort_by_key(|(_, (data, filter))| -(data + filter));
+    for (column, (data, filter)) in sizes {
+        println!(
+            "{column:<28} {:>8.2} B a row, filter {:>6.2}",
+            data as f64 / rows as f64,
+            filter as f64 / rows as f64
+        );
     }
 }
 
@@ -211,4 +255,7 @@ fn one_flush(folder: &Path) {
         each(bytes),
         written.len()
     );
+    if std::env::var_os("ARCHIVE_COLUMNS").is_some() {
+        columns(&written);
+    }
 }
