@@ -29,6 +29,7 @@ pub mod position;
 pub mod read;
 pub mod recovery;
 pub mod redrive;
+pub mod query;
 pub mod row;
 pub mod s3;
 mod s3_reader;
