@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! events/v1/dt=2024-05-01/shardId-000000000000_4959…_4961….parquet
+//! findings/v1/dt=2024-05-01/….parquet
 //! dead-letters/dt=2024-05-01/shardId-000000000000_4959…_4961….jsonl
 //! ```
 //!
@@ -18,6 +19,9 @@ use crate::shard::{Shard, sha256_hex};
 
 /// The folder of the table `events`. Another version is another table: within one, columns are only added.
 pub const EVENTS: &str = "events/v1";
+
+/// The folder of the table `findings`.
+pub const FINDINGS: &str = "findings/v1";
 
 /// The folder of dead letters.
 pub const DEAD_LETTERS: &str = "dead-letters";
@@ -102,6 +106,12 @@ pub fn file_stem(shard: &Shard, first: &Position, last: &Position) -> String {
 #[must_use]
 pub fn events_key(day: Day, stem: &str) -> String {
     format!("{EVENTS}/dt={day}/{stem}.parquet")
+}
+
+/// The key of a Parquet file of findings of one day ([`FindingRow::day`](crate::findings::FindingRow::day)).
+#[must_use]
+pub fn findings_key(day: Day, stem: &str) -> String {
+    format!("{FINDINGS}/dt={day}/{stem}.parquet")
 }
 
 /// The key of the dead letters of one arrival day.

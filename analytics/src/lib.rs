@@ -15,16 +15,23 @@
 //! Leases and streams are not this crate's matter: positions are its own plain [`Position`](position::Position)s.
 
 pub mod archive;
+mod attack;
 mod base64;
 pub mod batch;
+mod cloudtrail;
+pub mod ddl;
 pub mod dead_letter_file;
 pub mod dead_letters;
 pub mod events_schema;
 pub mod failing;
+pub mod findings;
+pub mod findings_schema;
 pub mod folder;
 pub mod intent;
 pub mod layout;
 pub mod memory;
+pub mod ocsf;
+pub mod page;
 pub mod position;
 pub mod read;
 pub mod recovery;
@@ -36,4 +43,6 @@ mod s3_reader;
 pub mod sealed;
 pub mod shard;
 pub mod store;
+pub mod table;
+pub mod views;
 pub mod writer;

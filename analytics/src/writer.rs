@@ -9,12 +9,14 @@ use bytes::Bytes;
 use dial_rules::tables::Tables;
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use crate::events_schema::{COLUMNS, Column, ColumnType, element, events_schema};
+use crate::events_schema::{EVENTS, FILLED};
 use crate::row::{Cell, Known, Row, RowContext};
+use crate::table::{ColumnType, Table, element};
 
 /// The most rows of a row group.
 pub const ROW_GROUP_ROWS: usize = 131_072;
@@ -32,7 +34,7 @@ const CHUNK_BYTES: usize = 8 << 20;
 /// A file could not be written into memory. Not the rows' fault: every event fits the schema.
 #[derive(Debug, thiserror::Error)]
 #[error("writing Parquet failed, which is a defect of the program; nothing was committed: {0}")]
-pub struct WriteError(#[from] parquet::errors::ParquetError);
+pub struct WriteError(#[from] ParquetError);
 
 impl From<arrow::error::ArrowError> for WriteError {
     fn from(error: arrow::error::ArrowError) -> Self {
@@ -48,14 +50,10 @@ impl From<arrow::error::ArrowError> for WriteError {
 /// # Errors
 /// See [`WriteError`].
 pub fn write_events(rows: &[Row], context: &RowContext, tables: &Tables) -> Result<Bytes, WriteError> {
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties(rows.len())?)
-        // The Parquet schema says it all; a second one in Arrow's words would be a third of a small file.
-        .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), events_schema(), options)?;
+    let count = rows.len();
     let mut rows = rows.iter().peekable();
     let mut chunk = Vec::new();
-    while rows.peek().is_some() {
+    let batches = std::iter::from_fn(|| {
         let mut size = 0;
         chunk.clear();
         while let Some(row) =
@@ -64,13 +62,40 @@ pub fn write_events(rows: &[Row], context: &RowContext, tables: &Tables) -> Resu
             size += row.size();
             chunk.push(Known::new(row, tables));
         }
-        writer.write(&batch(&chunk, context)?)?;
-    }
-    Ok(writer.into_inner()?.into())
+        (!chunk.is_empty()).then(|| batch(&chunk, context))
+    });
+    write_batches(&EVENTS, count, batches)
 }
 
-fn properties(rows: usize) -> Result<WriterProperties, WriteError> {
-    let by = |column_idx| SortingColumn { column_idx, descending: false, nulls_first: false };
+/// Writes batches of a table's schema, which are sorted as it says, as one Parquet file of it. They have `rows` rows in
+/// all, or roughly so: the sizes of bloom filters follow from that.
+///
+/// Beside the result it holds one batch, and the compressed pages of one row group.
+///
+/// # Errors
+/// Those of the batches, and [`WriteError`].
+pub fn write_batches<E: From<WriteError>>(
+    table: &Table,
+    rows: usize,
+    batches: impl IntoIterator<Item = Result<RecordBatch, E>>,
+) -> Result<Bytes, E> {
+    let failed = |error: ParquetError| E::from(WriteError(error));
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties(table, rows)?)
+        // The Parquet schema says it all; a second one in Arrow's words would be a third of a small file.
+        .with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), table.schema(), options).map_err(failed)?;
+    for batch in batches {
+        writer.write(&batch?).map_err(failed)?;
+    }
+    Ok(writer.into_inner().map_err(failed)?.into())
+}
+
+/// How a file of `rows` rows of a table is written: its compression, row groups, pages, filters and order.
+///
+/// # Errors
+/// See [`WriteError`]; of a table that is sorted by a column which it does not have.
+pub fn properties(table: &Table, rows: usize) -> Result<WriterProperties, WriteError> {
     // Filters are made for so many values and folded to what was there: making them too large costs time only.
     let most_values = rows.clamp(1, ROW_GROUP_ROWS) as u64;
     let mut properties = WriterProperties::builder()
@@ -81,8 +106,8 @@ fn properties(rows: usize) -> Result<WriterProperties, WriteError> {
         .set_data_page_size_limit(PAGE_BYTES / 2)
         .set_dictionary_page_size_limit(PAGE_BYTES / 2)
         .set_statistics_enabled(EnabledStatistics::Page)
-        .set_sorting_columns(Some(vec![by(0), by(1)]));
-    for column in COLUMNS {
+        .set_sorting_columns(Some(sorting(table)?));
+    for column in table.columns {
         let path = ColumnPath::from(column.name);
         if column.bloom {
             properties = properties
@@ -101,17 +126,31 @@ fn properties(rows: usize) -> Result<WriterProperties, WriteError> {
     Ok(properties.build())
 }
 
-fn batch(rows: &[Known<'_>], context: &RowContext) -> Result<RecordBatch, WriteError> {
-    let columns = COLUMNS.iter().map(|column| array(column, rows, context));
-    Ok(RecordBatch::try_new(events_schema(), columns.collect())?)
+fn sorting(table: &Table) -> Result<Vec<SortingColumn>, WriteError> {
+    let mut leaves = Vec::new();
+    for name in table.sorted_by {
+        let place = table.position(name).and_then(|place| i32::try_from(place).ok());
+        let place = place.ok_or_else(|| ParquetError::General(format!("{} has no column `{name}`", table.name)))?;
+        leaves.push(SortingColumn { column_idx: place, descending: false, nulls_first: false });
+    }
+    Ok(leaves)
 }
 
-fn array(column: &Column, rows: &[Known<'_>], context: &RowContext) -> ArrayRef {
-    let cells = rows.iter().map(|row| (column.cell)(row, context));
-    match column.column_type {
+fn batch(rows: &[Known<'_>], context: &RowContext) -> Result<RecordBatch, WriteError> {
+    let columns = FILLED.iter().map(|filled| {
+        let cells = rows.iter().map(|row| (filled.cell)(row, context));
+        array(filled.column.column_type, cells)
+    });
+    Ok(RecordBatch::try_new(EVENTS.schema(), columns.collect())?)
+}
+
+/// Cells of one column, all in its form.
+pub(crate) fn array<'a>(column_type: ColumnType, cells: impl ExactSizeIterator<Item = Cell<'a>>) -> ArrayRef {
+    let rows = cells.len();
+    match column_type {
         ColumnType::Text | ColumnType::Json => texts(cells),
         ColumnType::Flag => {
-            let mut builder = BooleanBuilder::with_capacity(rows.len());
+            let mut builder = BooleanBuilder::with_capacity(rows);
             cells.for_each(|cell| match cell {
                 Cell::Flag(flag) => builder.append_option(flag),
                 _ => builder.append_null(),
@@ -119,7 +158,7 @@ fn array(column: &Column, rows: &[Known<'_>], context: &RowContext) -> ArrayRef 
             Arc::new(builder.finish())
         }
         ColumnType::Time => {
-            let mut builder = TimestampMillisecondBuilder::with_capacity(rows.len());
+            let mut builder = TimestampMillisecondBuilder::with_capacity(rows);
             cells.for_each(|cell| match cell {
                 Cell::Time(time) => builder.append_option(time),
                 _ => builder.append_null(),
@@ -127,7 +166,7 @@ fn array(column: &Column, rows: &[Known<'_>], context: &RowContext) -> ArrayRef 
             Arc::new(builder.finish().with_timezone("UTC"))
         }
         ColumnType::Number => {
-            let mut builder = Int64Builder::with_capacity(rows.len());
+            let mut builder = Int64Builder::with_capacity(rows);
             cells.for_each(|cell| match cell {
                 Cell::Number(number) => builder.append_option(number),
                 _ => builder.append_null(),

@@ -10,10 +10,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use dial_analytics::archive::write;
-use dial_analytics::events_schema::{COLUMNS, ColumnType};
+use dial_analytics::events_schema::COLUMNS;
 use dial_analytics::folder::FolderStore;
 use dial_analytics::read::{contents, rows};
 use dial_analytics::store::ObjectStore;
+use dial_analytics::table::ColumnType;
 use serde_json::{Map, Value, json};
 use support::{assumed_role, guardduty, minimal, plausible, sealed, security_hub};
 

@@ -5,8 +5,9 @@
 mod support;
 
 use bytes::Bytes;
-use dial_analytics::events_schema::{COLUMNS, ColumnType, events_schema};
+use dial_analytics::events_schema::{COLUMNS, events_schema};
 use dial_analytics::read::{count_rows, rows};
+use dial_analytics::table::{Column, ColumnType};
 use dial_rules::accounts::Account;
 use dial_rules::addresses::{Addresses, Entry};
 use dial_rules::tables::Tables;
@@ -42,9 +43,7 @@ fn the_columns_are_these() {
         request_parameters Json, response_elements Json, additional_event_data Json, raw Json, arrival_time Time, \
         shard_id Text!, sequence_number Text!, sub_sequence_number Number!, record_index Number!, schema_version Number!, \
         account_name Text, geo_country Text, geo_city Text, asn Number, as_org Text, intel Texts!";
-    let column = |c: &dial_analytics::events_schema::Column| {
-        format!("{} {:?}{}", c.name, c.column_type, if c.nullable { "" } else { "!" })
-    };
+    let column = |c: &Column| format!("{} {:?}{}", c.name, c.column_type, if c.nullable { "" } else { "!" });
     let columns: Vec<_> = COLUMNS.iter().map(column).collect();
     assert_eq!(columns.join(", "), expected);
 }

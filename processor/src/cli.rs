@@ -1,5 +1,6 @@
 //! The command line: what may be typed. Parsed once; nothing looks at raw arguments later.
 
+mod archive;
 mod dead_letters;
 mod kind;
 mod shards;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dial_rules::severity::Severity;
 
+pub(crate) use archive::{Archive, ArchiveDdl, ArchiveDialect, ArchiveTables};
 pub(crate) use dead_letters::{DeadLetters, LetterKind, LettersList, LettersRedrive, LettersShow};
 pub(crate) use shards::{Shards, ShardsList, ShardsPlan, ShardsScale};
 pub(crate) use sinks::{Sinks, SinksList, SinksTest};
@@ -67,6 +69,9 @@ pub(crate) enum Command {
     /// See what could not be processed, and process it again
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// See what the archive's tables hold, and make them known to Athena or DuckDB
+    #[command(subcommand)]
+    Archive(Archive),
     /// See the stream's shards, and change their number
     #[command(subcommand)]
     Shards(Shards),

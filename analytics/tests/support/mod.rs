@@ -2,6 +2,9 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod findings;
+pub(crate) mod ocsf_facts;
+
 use dial_analytics::batch::ArchiveBatch;
 use dial_analytics::position::Position;
 use dial_analytics::sealed::Sealed;

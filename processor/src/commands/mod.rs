@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod archive;
 pub(crate) mod config;
 mod correlations;
 pub(crate) mod coverage;
