@@ -4,6 +4,7 @@
 
 pub(crate) mod findings;
 pub(crate) mod ocsf_facts;
+pub(crate) mod readers;
 
 use dial_analytics::batch::ArchiveBatch;
 use dial_analytics::position::Position;

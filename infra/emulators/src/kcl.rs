@@ -20,7 +20,7 @@ const ENVIRONMENT: Environment<'static> = Environment {
     python: "python3",
 };
 
-const JAVA: &str = "java";
+pub(crate) const JAVA: &str = "java";
 
 /// Runs Java until its standard input ends.
 const LAUNCHER: &str = include_str!("kcl.py");
@@ -237,7 +237,7 @@ impl Drop for Kcl {
 }
 
 /// What `java -version` says in its first line.
-fn java_version(java: &str) -> Result<String, String> {
+pub(crate) fn java_version(java: &str) -> Result<String, String> {
     let hint = "the Kinesis Client Library needs Java 8 or newer as `java` on PATH \
                 (Debian: apt-get install default-jre-headless)";
     let output = Command::new(java).arg("-version").stdin(Stdio::null()).output();

@@ -4,7 +4,9 @@
 //! - [`KinesisLocal`]: a second, slower Kinesis in a Node child process, which is right about shards that end.
 //! - [`Ministack`]: DynamoDB, S3 and more in a Python child process.
 //! - [`Kcl`]: no emulator but a peer, the Kinesis Client Library for Java, to share a lease table with. It needs Java,
-//!   which nothing else here does.
+//!   which of the rest only [`spark_python`] does.
+//!
+//! Besides, [`python`] has DuckDB and [`spark_python`] has PySpark, to read what was written with other programs than ours.
 //!
 //! What is no crate is installed on first use into `target/emulators/`, from pinned versions.
 //!
@@ -42,6 +44,7 @@ mod kinesis_local;
 mod ministack;
 mod node;
 mod python;
+mod spark;
 mod stream;
 
 pub use client::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, sdk_config};
@@ -49,6 +52,7 @@ pub use kcl::{Kcl, KclEvent, KclSettings, KclStep, read_journal};
 pub use kinesis::{Kinesis, KinesisOptions};
 pub use kinesis_local::KinesisLocal;
 pub use ministack::{Ministack, python};
+pub use spark::spark_python;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
