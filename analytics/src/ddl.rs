@@ -180,7 +180,7 @@ pub fn create_table(table: &Table, place: &Place) -> Statement {
 #[must_use]
 pub fn duckdb_table(table: &Table, root: &str, empty: bool) -> Statement {
     let columns: Vec<_> =
-        table.columns.iter().map(|column| format!("NULL::{} AS {}", duckdb(column), column.name)).collect();
+        table.columns.iter().map(|column| format!("NULL::{} AS {}", duckdb_type(column), column.name)).collect();
     let none = format!("SELECT {}, NULL::VARCHAR AS {PARTITION} WHERE false", columns.join(", "));
     let files = format!("{}/{}/{PARTITION}=*/*.parquet", root.trim_end_matches('/'), table.folder);
     let read = format!(
@@ -194,7 +194,8 @@ pub fn duckdb_table(table: &Table, root: &str, empty: bool) -> Statement {
     Statement { makes: format!("view {}", table.name), sql: format!("CREATE OR REPLACE VIEW {} AS\n{sql}", table.name) }
 }
 
-fn duckdb(column: &Column) -> &'static str {
+/// A column's type in DuckDB's words.
+pub(crate) fn duckdb_type(column: &Column) -> &'static str {
     match column.column_type {
         ColumnType::Text | ColumnType::Json => "VARCHAR",
         ColumnType::Flag => "BOOLEAN",

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use dial_rules::event::Millis;
 
 use crate::store::{Listed, ObjectStore, Put, StoreError, StoreErrorKind};
 
@@ -82,6 +83,14 @@ impl<S: ObjectStore> ObjectStore for FailingStore<S> {
 
     async fn get(&self, key: &str) -> Result<Bytes, StoreError> {
         self.call("get", key, self.inner.get(key)).await
+    }
+
+    async fn tail(&self, key: &str, bytes: u64) -> Result<Bytes, StoreError> {
+        self.call("get", key, self.inner.tail(key, bytes)).await
+    }
+
+    async fn put_at(&self, key: &str) -> Result<Option<Millis>, StoreError> {
+        self.call("look at", key, self.inner.put_at(key)).await
     }
 
     async fn open(&self, key: &str) -> Result<Box<dyn Read + Send>, StoreError> {

@@ -4,14 +4,16 @@
 //! the name is taken. So an object is there whole or not at all, for other processes too and after a SIGKILL; what a
 //! killed process leaves behind lies in a hidden folder and is removed when the store is next opened.
 
-use std::fs::{File, TryLockError};
-use std::io::{ErrorKind, Read, Write};
+use std::fs::{File, Metadata, TryLockError};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use dial_rules::event::Millis;
 
 use crate::store::{Listed, ObjectStore, Put, StoreError, StoreErrorKind, check_key};
 
@@ -89,6 +91,30 @@ impl ObjectStore for FolderStore {
         self.blocking("get", key, |_, path| std::fs::read(path).map(Bytes::from)).await
     }
 
+    async fn tail(&self, key: &str, bytes: u64) -> Result<Bytes, StoreError> {
+        check_key("get", key)?;
+        self.blocking("get", key, move |_, path| {
+            let mut file = File::open(path)?;
+            let skipped = file.metadata()?.len().saturating_sub(bytes);
+            file.seek(SeekFrom::Start(skipped))?;
+            let mut tail = Vec::new();
+            file.take(bytes).read_to_end(&mut tail)?;
+            Ok(tail.into())
+        })
+        .await
+    }
+
+    async fn put_at(&self, key: &str) -> Result<Option<Millis>, StoreError> {
+        check_key("get", key)?;
+        self.blocking("get", key, |_, path| {
+            let metadata = std::fs::metadata(path)?;
+            let written = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let written = Millis::try_from(written.as_millis()).unwrap_or(Millis::MAX);
+            Ok(Some(named_at(&metadata).map_or(written, |named| named.max(written))))
+        })
+        .await
+    }
+
     async fn open(&self, key: &str) -> Result<Box<dyn Read + Send>, StoreError> {
         check_key("open", key)?;
         let file = self
@@ -129,6 +155,18 @@ impl ObjectStore for FolderStore {
         })
         .await
     }
+}
+
+/// When the file was last given a name: that is later than its writing.
+#[cfg(unix)]
+fn named_at(metadata: &Metadata) -> Option<Millis> {
+    use std::os::unix::fs::MetadataExt;
+    metadata.ctime().checked_mul(1000)?.checked_add(metadata.ctime_nsec() / 1_000_000)
+}
+
+#[cfg(not(unix))]
+fn named_at(_: &Metadata) -> Option<Millis> {
+    None
 }
 
 fn walk(dir: &Path, name: &str, prefix: &str, listed: &mut Vec<Listed>) -> Result<(), std::io::Error> {

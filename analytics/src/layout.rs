@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime};
 use dial_rules::event::Millis;
 
 use crate::position::Position;
@@ -63,6 +63,13 @@ impl Day {
     #[must_use]
     pub fn holds(self, time: Millis) -> bool {
         DateTime::from_timestamp_millis(time).is_some_and(|time| time.date_naive() == self.0)
+    }
+
+    /// When the day is over: midnight after it.
+    #[must_use]
+    pub fn end(self) -> Millis {
+        let midnight = self.0.and_time(NaiveTime::MIN).and_utc().timestamp_millis();
+        midnight.saturating_add(86_400_000)
     }
 
     fn next(self) -> Day {

@@ -5,15 +5,16 @@ use arrow::array::{
 };
 use arrow::datatypes::DataType;
 use bytes::Bytes;
-use dial_rules::event::rfc3339;
+use dial_rules::event::{Millis, rfc3339};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde_json::{Map, Value};
 
 use crate::dead_letter_file::{Letter, UnreadableLetter, read_letters};
 use crate::dead_letters;
-use crate::layout::EVENTS;
+use crate::events_schema::EVENTS;
 use crate::position::{Position, RowKey};
 use crate::store::{ObjectStore, StoreError};
+use crate::visibility::{VisibilityError, visible};
 
 /// Why a part of the archive could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,9 @@ pub enum ReadError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It is not known which files count.
+    #[error(transparent)]
+    Visibility(#[from] VisibilityError),
     /// A file is not Parquet, or is broken.
     #[error("not a readable Parquet file: {0}")]
     Parquet(#[from] parquet::errors::ParquetError),
@@ -115,14 +119,15 @@ pub struct Contents {
     pub files: Vec<String>,
 }
 
-/// Reads which rows and dead letters are in an archive: what it promises, each record's exactly once, can be checked
-/// on this. Everything is held in memory.
+/// Reads which rows and dead letters are in an archive, whichever of its files count: what it promises, each record's
+/// exactly once, can be checked on this. Everything is held in memory.
 ///
 /// # Errors
 /// See [`ReadError`].
 pub async fn contents(store: &dyn ObjectStore) -> Result<Contents, ReadError> {
     let mut contents = Contents::default();
-    for listed in store.list(&format!("{EVENTS}/")).await? {
+    // No time, however late, is before a switch that is there: what it shows was durable before it was put.
+    for listed in visible(store, &EVENTS, Millis::MAX).await? {
         let file = store.get(&listed.key).await?;
         for batch in batches(file)? {
             archived(&batch?, &mut contents.rows)?;

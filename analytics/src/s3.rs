@@ -9,6 +9,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
+use dial_rules::event::Millis;
 
 use crate::s3_reader::S3Reader;
 use crate::store::{Listed, ObjectStore, Put, StoreError, StoreErrorKind, check_key};
@@ -115,14 +116,23 @@ impl ObjectStore for S3Store {
     }
 
     async fn get(&self, key: &str) -> Result<Bytes, StoreError> {
-        let object = self.start("get", key).await?;
-        let body = object.body.collect().await.map_err(|e| StoreError {
-            call: "get",
-            place: format!("s3://{}/{}{key}", self.bucket, self.prefix),
-            kind: StoreErrorKind::Unavailable,
-            message: words(&e),
-        })?;
-        Ok(body.into_bytes())
+        self.whole(key, self.start("get", key).await?).await
+    }
+
+    async fn tail(&self, key: &str, bytes: u64) -> Result<Bytes, StoreError> {
+        let get = self.client.get_object().bucket(&self.bucket).key(self.name(key)).range(format!("bytes=-{bytes}"));
+        match get.send().await {
+            Ok(object) => self.whole(key, object).await,
+            // Of an object without bytes there is no range.
+            Err(e) if e.code() == Some("InvalidRange") => Ok(Bytes::new()),
+            Err(e) => Err(self.failure("get", key, &e)),
+        }
+    }
+
+    async fn put_at(&self, key: &str) -> Result<Option<Millis>, StoreError> {
+        let head = self.client.head_object().bucket(&self.bucket).key(self.name(key));
+        let head = head.send().await.map_err(|e| self.failure("look at", key, &e))?;
+        Ok(head.last_modified().and_then(|time| time.to_millis().ok()))
     }
 
     async fn open(&self, key: &str) -> Result<Box<dyn Read + Send>, StoreError> {
@@ -161,6 +171,16 @@ impl ObjectStore for S3Store {
 }
 
 impl S3Store {
+    async fn whole(&self, key: &str, object: GetObjectOutput) -> Result<Bytes, StoreError> {
+        let body = object.body.collect().await.map_err(|e| StoreError {
+            call: "get",
+            place: format!("s3://{}/{}{key}", self.bucket, self.prefix),
+            kind: StoreErrorKind::Unavailable,
+            message: words(&e),
+        })?;
+        Ok(body.into_bytes())
+    }
+
     /// Other people's objects are read too, so any key that S3 has is good.
     async fn start(&self, call: &'static str, key: &str) -> Result<GetObjectOutput, StoreError> {
         let get = self.client.get_object().bucket(&self.bucket).key(self.name(key));

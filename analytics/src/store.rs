@@ -5,6 +5,7 @@ use std::io::Read;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use dial_rules::event::Millis;
 
 /// What became of a put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,25 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StoreErrorKind::NotFound`], or whatever the store said.
     async fn get(&self, key: &str) -> Result<Bytes, StoreError>;
+
+    /// The last `bytes` bytes of the object, or all of it if it has fewer: where Parquet files say what they hold.
+    ///
+    /// # Errors
+    /// As of [`get`](Self::get).
+    async fn tail(&self, key: &str, bytes: u64) -> Result<Bytes, StoreError> {
+        let whole = self.get(key).await?;
+        let skipped = whole.len().saturating_sub(usize::try_from(bytes).unwrap_or(usize::MAX));
+        Ok(whole.slice(skipped..))
+    }
+
+    /// When the object came to be there, by the store's clock, in milliseconds since 1970; `None` where the store does not
+    /// keep that.
+    ///
+    /// # Errors
+    /// As of [`get`](Self::get).
+    async fn put_at(&self, key: &str) -> Result<Option<Millis>, StoreError> {
+        self.get(key).await.map(|_| None)
+    }
 
     /// A reader of the object, which holds only a little of it at a time: for objects of any size. Its reads block;
     /// read it on a thread where that is allowed, such as tokio's `spawn_blocking` gives, never within a task.

@@ -1,6 +1,7 @@
 //! The command line: what may be typed. Parsed once; nothing looks at raw arguments later.
 
 mod archive;
+mod compact;
 mod dead_letters;
 mod kind;
 mod query;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dial_rules::severity::Severity;
 
 pub(crate) use archive::{Archive, ArchiveDdl, ArchiveDialect, ArchiveTables};
+pub(crate) use compact::Compact;
 pub(crate) use dead_letters::{DeadLetters, LetterKind, LettersList, LettersRedrive, LettersShow};
 pub(crate) use query::{Format, Query};
 pub(crate) use shards::{Shards, ShardsList, ShardsPlan, ShardsScale};
@@ -73,6 +75,8 @@ pub(crate) enum Command {
     /// See what could not be processed, and process it again
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// Make few large files of the archive's many small ones, day by day
+    Compact(Compact),
     /// See what the archive's tables hold, and make them known to Athena or DuckDB
     #[command(subcommand)]
     Archive(Archive),

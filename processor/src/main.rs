@@ -74,6 +74,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
         Command::Query(args) => commands::query::run(args, &settings, &output).await,
         Command::Sinks(command) => commands::sinks::run(command, &settings, &output).await,
         Command::DeadLetters(command) => commands::dead_letters::run(command, &settings, &output).await,
+        Command::Compact(args) => commands::compact::run(args, &settings, &output).await,
         Command::Archive(command) => commands::archive::run(command, &settings, &output, global.json),
         Command::Shards(command) => commands::shards::run(command, &settings, &output).await,
         Command::Subscribe(args) => commands::subscribe::run(args, &settings, &output).await,

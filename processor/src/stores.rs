@@ -136,15 +136,39 @@ pub(crate) fn archive_place<'a>(settings: &'a Settings, folder: Option<&'a Path>
 /// The place of the archive: what the settings name, else the data folder.
 pub(crate) async fn archive(settings: &Settings) -> Result<Arc<dyn ObjectStore>> {
     match settings.archive.location.as_deref() {
-        Some(location) => match location.strip_prefix("s3://") {
-            Some(address) => {
-                let (bucket, prefix) = bucket::split(address)?;
-                Ok(Arc::new(S3Store::new(aws::s3(&aws::config().await), bucket, prefix)))
-            }
-            None => archive_folder(Path::new(location)),
-        },
+        Some(location) => archive_at(location).await,
         None => archive_folder(&settings.data.folder),
     }
+}
+
+/// The archive at `s3://BUCKET/PREFIX` or in a folder.
+async fn archive_at(location: &str) -> Result<Arc<dyn ObjectStore>> {
+    match location.strip_prefix("s3://") {
+        Some(address) => {
+            let (bucket, prefix) = bucket::split(address)?;
+            Ok(Arc::new(S3Store::new(aws::s3(&aws::config().await), bucket, prefix)))
+        }
+        None => archive_folder(Path::new(location)),
+    }
+}
+
+/// The archive at this place, or else at that of the settings, and whether that is on S3; `None` when it is a folder that is
+/// not there yet.
+///
+/// # Errors
+/// When a folder that was named is not there, or the archive cannot be opened.
+pub(crate) async fn archive_to_compact(
+    settings: &Settings,
+    place: Option<&str>,
+) -> Result<Option<(Arc<dyn ObjectStore>, bool)>> {
+    let on_s3 = place.or(settings.archive.location.as_deref()).is_some_and(|place| place.starts_with("s3://"));
+    let store = match place {
+        Some(place) if on_s3 => archive_at(place).await.map(Some),
+        Some(folder) if Path::new(folder).is_dir() => archive_at(folder).await.map(Some),
+        Some(folder) => Err(Failure::Usage(format!("--location {folder}: there is no such folder"))),
+        None => archive_to_read(settings, None).await,
+    };
+    Ok(store?.map(|store| (store, on_s3)))
 }
 
 /// The archive in a folder.

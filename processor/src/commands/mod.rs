@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod archive;
+pub(crate) mod compact;
 pub(crate) mod config;
 mod correlations;
 pub(crate) mod coverage;

@@ -25,9 +25,10 @@ use self::files::Files;
 use super::cell::{Cell, Column};
 use super::statement::Statement;
 use crate::ddl::Dialect;
-use crate::store::{Listed, ObjectStore, StoreError};
+use crate::store::ObjectStore;
 use crate::table::{PARTITION, TABLES, Table};
 use crate::views::VIEWS;
+use crate::visibility::{VisibilityError, visible};
 
 /// Who has taken most memory is told by so many names.
 const TOLD: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(2);
@@ -36,9 +37,9 @@ const TOLD: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LocalError {
-    /// Its files cannot be listed.
+    /// It is not known which files count.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Visibility(#[from] VisibilityError),
     /// The question is at fault.
     #[error("{0}")]
     Question(String),
@@ -120,11 +121,6 @@ async fn files(folder: &Path, store: &dyn ObjectStore, table: &Table, now: Milli
         files.extend(day.map(|day| (path.to_string(), listed.size, day.to_owned())));
     }
     Ok(Files::of(table, files))
-}
-
-/// The files that count.
-async fn visible(store: &dyn ObjectStore, table: &Table, _now: Millis) -> Result<Vec<Listed>, StoreError> {
-    store.list(&format!("{}/", table.folder)).await
 }
 
 /// The rows of an answer, as they come.
