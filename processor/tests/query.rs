@@ -174,7 +174,10 @@ async fn what_athena_refuses_is_told() {
     assert!(ended.code == 2 || ended.code == 3, "{}", ended.err);
     assert!(ended.err.contains("no_such_column") && ended.out.is_empty(), "{}", ended.err);
     // Nobody there.
-    let away = lake.dial(&["query", "SELECT 1"]).env("AWS_ENDPOINT_URL_ATHENA", "http://127.0.0.1:9").env("AWS_MAX_ATTEMPTS", "1");
+    let away = lake
+        .dial(&["query", "SELECT 1"])
+        .env("AWS_ENDPOINT_URL_ATHENA", "http://127.0.0.1:9")
+        .env("AWS_MAX_ATTEMPTS", "1");
     let ended = tokio::task::spawn_blocking(move || away.run()).await.unwrap();
     ended.expect(3, &["StartQueryExecution", "try again later"]);
 }

@@ -196,7 +196,10 @@ fn files_of_earlier_versions_are_read() {
     }
     let count = |sql: &str| query(&folder, &[sql]).expect(0, &[]).lines()[0]["n"].clone();
     assert_eq!(count("SELECT count(*) AS n FROM events WHERE dt = '2020-01-01'"), json!(7));
-    assert_eq!(count("SELECT count(read_only) + count(as_org) + count(intel) AS n FROM events WHERE dt = '2020-01-01'"), json!(0));
+    assert_eq!(
+        count("SELECT count(read_only) + count(as_org) + count(intel) AS n FROM events WHERE dt = '2020-01-01'"),
+        json!(0)
+    );
     let before = rows("SELECT count(*) AS n, count(read_only) AS r FROM events")[0].clone();
     assert_eq!(count("SELECT count(*) AS n FROM events"), json!(before["n"].as_u64().unwrap() + 7));
     assert_eq!(count("SELECT count(read_only) AS n FROM events"), before["r"]);
@@ -213,10 +216,15 @@ fn views_tell_each_event_once() {
     assert_eq!(count("SELECT count(*) AS n FROM events_distinct"), 300);
     assert_eq!(count("SELECT count(*) AS n FROM cloudtrail_logs"), 300);
     assert_eq!(
-        count("SELECT count(*) AS n FROM cloudtrail_logs WHERE useridentity.type IS NOT NULL AND eventname IS NOT NULL"),
+        count(
+            "SELECT count(*) AS n FROM cloudtrail_logs WHERE useridentity.type IS NOT NULL AND eventname IS NOT NULL"
+        ),
         count("SELECT count(*) AS n FROM events_distinct WHERE actor_type IS NOT NULL")
     );
-    assert_eq!(count("SELECT count(*) AS n FROM findings_latest"), count("SELECT count(DISTINCT finding_id) AS n FROM findings"));
+    assert_eq!(
+        count("SELECT count(*) AS n FROM findings_latest"),
+        count("SELECT count(DISTINCT finding_id) AS n FROM findings")
+    );
 }
 
 /// More than there is memory for is sorted by way of temporary files.
@@ -232,7 +240,14 @@ fn memory_is_bounded() {
     } else {
         assert_eq!(narrow.expect(0, &[]).out, wide);
     }
-    let none = query(archive(), &["--memory-mib", "16", "SELECT actor, array_agg(raw || raw || raw || raw) AS all FROM events CROSS JOIN generate_series(1, 50) GROUP BY actor"]);
+    let none = query(
+        archive(),
+        &[
+            "--memory-mib",
+            "16",
+            "SELECT actor, array_agg(raw || raw || raw || raw) AS all FROM events CROSS JOIN generate_series(1, 50) GROUP BY actor",
+        ],
+    );
     none.expect(3, &["--memory-mib"]);
 }
 

@@ -24,7 +24,9 @@ pub enum Refused {
     #[error("the SQL has {0} bytes: Athena takes at most {LONGEST}")]
     Long(usize),
     /// It is too deep.
-    #[error("the SQL has more than {MOST_OPERATORS} operators: put values that are compared with one column into IN (…)")]
+    #[error(
+        "the SQL has more than {MOST_OPERATORS} operators: put values that are compared with one column into IN (…)"
+    )]
     Deep,
     /// It is not even made of tokens.
     #[error("the SQL cannot be read: {0}")]
@@ -231,7 +233,11 @@ mod tests {
             ("EXPLAIN ANALYZE VERBOSE SELECT 1", Kind::ExplainAnalyze, "EXPLAIN ANALYZE VERBOSE SELECT 1"),
             ("SHOW PARTITIONS events", Kind::Describe, "SHOW PARTITIONS events"),
             ("DESCRIBE FORMATTED events;", Kind::Describe, "DESCRIBE FORMATTED events"),
-            ("SELECT 'it''s', '\u{e9}\r\n', \"a\"\"b\" /* ; */ ;", Kind::Query, "SELECT 'it''s', '\u{e9}\r\n', \"a\"\"b\""),
+            (
+                "SELECT 'it''s', '\u{e9}\r\n', \"a\"\"b\" /* ; */ ;",
+                Kind::Query,
+                "SELECT 'it''s', '\u{e9}\r\n', \"a\"\"b\"",
+            ),
         ];
         for (text, kind, kept) in table {
             let statement = Statement::parse(text).unwrap();

@@ -38,7 +38,8 @@ impl Athena {
         let mut faults = Vec::new();
         match self.database.as_deref() {
             None if *self != Athena::default() => {
-                let why = "is missing: write the Glue database with the archive's tables; without it Athena is not asked";
+                let why =
+                    "is missing: write the Glue database with the archive's tables; without it Athena is not asked";
                 faults.push(Fault::new("database", why));
             }
             Some(name) if !is_database_name(name) => {

@@ -96,8 +96,14 @@ mod tests {
 
     #[test]
     fn values_have_their_types_and_null_is_not_empty() {
-        let columns =
-            [("a", "bigint"), ("b", "boolean"), ("c", "varchar"), ("d", "array"), ("e", "double"), ("f", "decimal(38,2)")];
+        let columns = [
+            ("a", "bigint"),
+            ("b", "boolean"),
+            ("c", "varchar"),
+            ("d", "array"),
+            ("e", "double"),
+            ("f", "decimal(38,2)"),
+        ];
         let rows: &[&[Option<&str>]] = &[
             &[Some("a"), Some("b"), Some("c"), Some("d"), Some("e"), Some("f")],
             &[Some("-1"), Some("true"), Some(""), Some("[x, y]"), Some("NaN"), Some("12345678901234567890.10")],

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::cell::{Cell, Column};
 use super::answer::Typed;
 use super::pace::{Next, Pace};
-use super::service::{Execution, Question, QueryService, ResultPage, ServiceError, State};
+use super::service::{Execution, QueryService, Question, ResultPage, ServiceError, State};
 
 /// How a question ended that has no answer.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 
-use super::service::{Execution, Question, QueryService, ResultPage, ServiceError, ServiceErrorKind};
+use super::service::{Execution, QueryService, Question, ResultPage, ServiceError, ServiceErrorKind};
 
 /// Wraps a service and makes some of its calls fail: a third throttled, a third broken off before anything happened, a
 /// third after it did, so that the caller cannot know. Which calls fail is a function of the seed and of their order.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::service::{Execution, Question, QueryService, ResultPage, ServiceError, ServiceErrorKind, State};
+use super::service::{Execution, QueryService, Question, ResultPage, ServiceError, ServiceErrorKind, State};
 
 /// How a question goes.
 #[derive(Debug, Clone)]

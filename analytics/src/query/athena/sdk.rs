@@ -9,9 +9,7 @@ use aws_sdk_athena::types::{
     QueryExecution, QueryExecutionContext, QueryExecutionState, ResultConfiguration, ResultSet, StatementType,
 };
 
-use super::service::{
-    Execution, Question, QueryService, ResultPage, ServiceError, ServiceErrorKind, State,
-};
+use super::service::{Execution, QueryService, Question, ResultPage, ServiceError, ServiceErrorKind, State};
 use crate::s3::words;
 
 /// Athena. Clones share the client.
@@ -32,8 +30,7 @@ impl Athena {
 impl QueryService for Athena {
     async fn start(&self, question: &Question) -> Result<String, ServiceError> {
         const CALL: &str = "StartQueryExecution";
-        let context =
-            QueryExecutionContext::builder().catalog(&question.catalog).database(&question.database).build();
+        let context = QueryExecutionContext::builder().catalog(&question.catalog).database(&question.database).build();
         let result =
             question.output.as_ref().map(|output| ResultConfiguration::builder().output_location(output).build());
         let start = self
@@ -103,7 +100,9 @@ fn state(told: &QueryExecution) -> State {
 
 /// Athena counts rights that are missing among the user's errors.
 fn is_denied(reason: &str) -> bool {
-    ["Access Denied", "AccessDenied", "not authorized", "Insufficient permissions"].iter().any(|word| reason.contains(word))
+    ["Access Denied", "AccessDenied", "not authorized", "Insufficient permissions"]
+        .iter()
+        .any(|word| reason.contains(word))
 }
 
 fn result_page(set: ResultSet) -> ResultPage {
@@ -125,7 +124,11 @@ where
 {
     let service = error.as_service_error();
     let said = service.and_then(|error| error.message()).map(str::to_owned);
-    ServiceError { call, kind: kind(service.and_then(|error| error.code())), message: said.unwrap_or_else(|| words(error)) }
+    ServiceError {
+        call,
+        kind: kind(service.and_then(|error| error.code())),
+        message: said.unwrap_or_else(|| words(error)),
+    }
 }
 
 fn senseless(call: &'static str, message: &str) -> ServiceError {
@@ -168,9 +171,8 @@ mod tests {
     use aws_sdk_athena::types::{AthenaError, QueryExecutionStatus};
 
     fn told(state: QueryExecutionState, reason: Option<&str>, category: Option<i32>) -> State {
-        let error = category.map(|category| {
-            AthenaError::builder().error_category(category).error_message("the error").build()
-        });
+        let error =
+            category.map(|category| AthenaError::builder().error_category(category).error_message("the error").build());
         let status = QueryExecutionStatus::builder()
             .state(state)
             .set_state_change_reason(reason.map(str::to_owned))

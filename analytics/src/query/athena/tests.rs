@@ -7,7 +7,7 @@ use super::ask::{AskError, ask};
 use super::failing::FailingService;
 use super::memory::{MemoryService, Scripted};
 use super::pace::{Next, Pace};
-use super::service::{Execution, Question, QueryService, ServiceError, ServiceErrorKind, State};
+use super::service::{Execution, QueryService, Question, ServiceError, ServiceErrorKind, State};
 
 fn question() -> Question {
     Question {

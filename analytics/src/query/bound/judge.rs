@@ -6,9 +6,9 @@ use sqlparser::ast::{
     Cte, ObjectName, Query, Select, SetExpr, TableFactor, TableWithJoins, VisitMut, VisitorMut, With,
 };
 
+use super::Archive;
 use super::predicate::{Bounds, passes_days};
 use super::suggestion::{self, renames};
-use super::Archive;
 
 /// The queries of WITH that can be named at a place, the innermost last, and whether they hand all days through.
 #[derive(Debug, Clone, Default)]
@@ -97,7 +97,8 @@ impl Judge<'_> {
             self.sources(table, scope, &mut sources);
         }
         let bounds = Bounds::of(select, &sources);
-        let unbounded: Vec<bool> = sources.iter().zip(&bounds.bound).map(|(source, bound)| source.wide && !bound).collect();
+        let unbounded: Vec<bool> =
+            sources.iter().zip(&bounds.bound).map(|(source, bound)| source.wide && !bound).collect();
         let passes = may_pass && matches!(unbounded[..], [true]) && passes_days(select);
         if !passes && unbounded.contains(&true) {
             self.only_above |= bounds.only_above;

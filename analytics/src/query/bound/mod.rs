@@ -96,4 +96,3 @@ fn judge(statement: &Statement, archive: Archive<'_>, since: &str) -> Result<(),
     let suggestion = suggestion::with_types(&text, &types);
     Err(Unbounded::Tables { tables: judge.found, only_above: judge.only_above, suggestion })
 }
-

@@ -165,7 +165,9 @@ impl<'a> Bounds<'a> {
                 left.intersection(&right).copied().collect()
             }
             Expr::BinaryOp { left, op, right } => self.compares(left, op, right),
-            Expr::Between { expr, negated: false, low, high } if is_constant(low) && is_constant(high) => self.whose(expr),
+            Expr::Between { expr, negated: false, low, high } if is_constant(low) && is_constant(high) => {
+                self.whose(expr)
+            }
             Expr::InList { expr, list, negated: false } if list.iter().all(is_constant) => self.whose(expr),
             Expr::IsNotDistinctFrom(left, right) => self.compares(left, &BinaryOperator::Eq, right),
             Expr::Like { negated: false, any: false, expr, pattern, escape_char: None } if names_year(pattern) => {
@@ -247,9 +249,7 @@ fn kind(operator: &JoinOperator) -> Option<(&JoinConstraint, Keeps)> {
 fn names_year(pattern: &Expr) -> bool {
     let Expr::Value(value) = pattern else { return false };
     match &value.value {
-        Value::SingleQuotedString(text) => {
-            text.len() >= YEAR && text.chars().take(YEAR).all(|c| c.is_ascii_digit())
-        }
+        Value::SingleQuotedString(text) => text.len() >= YEAR && text.chars().take(YEAR).all(|c| c.is_ascii_digit()),
         _ => false,
     }
 }

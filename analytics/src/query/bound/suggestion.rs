@@ -71,7 +71,9 @@ fn alias(factor: &TableFactor) -> Option<&TableAlias> {
 fn outer_alias(factor: &mut TableFactor) -> Option<TableAlias> {
     let named = |name: Ident| TableAlias { explicit: true, name, columns: Vec::new(), at: None };
     match factor {
-        TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } if renames(alias.as_ref()) => alias.take(),
+        TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } if renames(alias.as_ref()) => {
+            alias.take()
+        }
         TableFactor::Table { name, alias, .. } => {
             let own = name.0.last().and_then(|part| part.as_ident()).cloned();
             alias.as_ref().map(|alias| alias.name.clone()).or(own).map(named)

@@ -104,9 +104,15 @@ const UNBOUND: &[(&str, &[&str])] = &[
     // One of two.
     ("SELECT * FROM events a JOIN events_written b ON a.id = b.id WHERE a.dt = '2024-05-01'", &["events_written"]),
     ("SELECT * FROM events a, events_written b WHERE dt = '2024-05-01'", &["events", "events_written"]),
-    ("SELECT * FROM events_written a LEFT JOIN events b ON a.dt = b.dt AND a.dt = '2024-05-01'", &["events_written", "events"]),
+    (
+        "SELECT * FROM events_written a LEFT JOIN events b ON a.dt = b.dt AND a.dt = '2024-05-01'",
+        &["events_written", "events"],
+    ),
     ("SELECT * FROM events a LEFT JOIN events_written b ON a.dt = b.dt WHERE b.dt = '2024-05-01'", &["events"]),
-    ("SELECT * FROM events a FULL JOIN events_written b ON a.dt = '2024-05-01' AND b.dt = '2024-05-01'", &["events", "events_written"]),
+    (
+        "SELECT * FROM events a FULL JOIN events_written b ON a.dt = '2024-05-01' AND b.dt = '2024-05-01'",
+        &["events", "events_written"],
+    ),
     ("SELECT * FROM events WHERE dt = '2024-05-01' UNION SELECT * FROM events_written", &["events_written"]),
     ("SELECT * FROM events AS e(a, b, dt) WHERE dt = '2024-05-01'", &["events"]),
     // Within.
@@ -119,7 +125,10 @@ const UNBOUND: &[(&str, &[&str])] = &[
     ("SELECT * FROM (SELECT DISTINCT dt FROM events) WHERE dt = '2024-05-01'", &["events"]),
     ("SELECT * FROM (SELECT dt, count(*) FROM events GROUP BY dt) WHERE dt = '2024-05-01'", &["events"]),
     ("SELECT * FROM (SELECT max(event_time) AS dt FROM events) WHERE dt = '2024-05-01'", &["events"]),
-    ("SELECT * FROM (SELECT *, row_number() OVER (ORDER BY event_time) FROM events) WHERE dt = '2024-05-01'", &["events"]),
+    (
+        "SELECT * FROM (SELECT *, row_number() OVER (ORDER BY event_time) FROM events) WHERE dt = '2024-05-01'",
+        &["events"],
+    ),
     ("SELECT * FROM (SELECT * FROM events UNION ALL SELECT * FROM events) WHERE dt = '2024-05-01'", &["events"]),
     ("WITH x AS (SELECT * FROM events) SELECT * FROM x", &["x"]),
     ("WITH x AS (SELECT actor FROM events) SELECT * FROM x", &["events"]),
@@ -167,10 +176,7 @@ fn suggestions_keep_the_query_as_it_is() {
     };
     for (sql, suggestion) in [
         ("SELECT count(*) FROM events", "SELECT count(*) FROM events WHERE dt >= '2024-05-01'"),
-        (
-            "select 1 from events where a or b",
-            "SELECT 1 FROM events WHERE (a OR b) AND dt >= '2024-05-01'",
-        ),
+        ("select 1 from events where a or b", "SELECT 1 FROM events WHERE (a OR b) AND dt >= '2024-05-01'"),
         (
             "SELECT CAST(a AS array(row(b varchar))) FROM events",
             "SELECT CAST(a AS array(row(b varchar))) FROM events WHERE dt >= '2024-05-01'",

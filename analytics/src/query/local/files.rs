@@ -32,9 +32,10 @@ impl Files {
     /// The table over these files: their paths, sizes and days.
     pub(super) fn of(table: &Table, files: impl IntoIterator<Item = (String, u64, String)>) -> Files {
         // Files of earlier versions lack columns, and then there is nothing in these.
-        let fields = table.schema().fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>();
+        let fields =
+            table.schema().fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>();
         let day = Arc::new(Field::new(PARTITION, DataType::Utf8, false));
-        let schema = TableSchema::new(Arc::new(Schema::new(fields)), vec![day]);
+        let schema = TableSchema::builder(Arc::new(Schema::new(fields))).with_table_partition_cols(vec![day]).build();
         let files = files.into_iter().map(|(path, size, day)| {
             let mut file = PartitionedFile::new(path, size);
             file.partition_values = vec![ScalarValue::Utf8(Some(day))];
@@ -86,7 +87,8 @@ impl TableProvider for Files {
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema(), projection)?)));
         }
-        let options = TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
+        let options =
+            TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
         let format = ParquetFormat::default().with_options(options);
         let source = format.file_source(self.schema.clone());
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
+use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
@@ -68,10 +68,12 @@ impl JsonFunction {
         }
         let paths = self.texts(path, rows)?;
         let pairs = documents.iter().zip(paths.as_string::<i32>().iter());
-        pairs.map(|pair| match pair {
-            (Some(document), Some(path)) => Ok(self.find(document, &parse(path)?)),
-            _ => Ok(None),
-        }).collect()
+        pairs
+            .map(|pair| match pair {
+                (Some(document), Some(path)) => Ok(self.find(document, &parse(path)?)),
+                _ => Ok(None),
+            })
+            .collect()
     }
 
     fn find(&self, document: &str, path: &JsonPath) -> Option<String> {
@@ -115,7 +117,8 @@ impl ScalarUDFImpl for JsonFunction {
                 Arc::new(documents.iter().map(|document| length(document?)).collect::<Int64Array>())
             }
             (Extract::Document, []) => {
-                let valid = |document: &str| serde_json::from_str::<&RawValue>(document).ok().map(|json| json.get().to_owned());
+                let valid =
+                    |document: &str| serde_json::from_str::<&RawValue>(document).ok().map(|json| json.get().to_owned());
                 Arc::new(documents.iter().map(|document| valid(document?)).collect::<StringArray>())
             }
             _ => return plan_err!("{} takes {} arguments", self.name(), if path.is_empty() { 2 } else { 1 }),

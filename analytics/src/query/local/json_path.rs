@@ -21,7 +21,8 @@ impl JsonPath {
     /// # Errors
     /// Says what a path looks like.
     pub(super) fn parse(text: &str) -> Result<JsonPath, String> {
-        let wrong = || format!("{text:?} is no JSON path: write one such as $.userIdentity.arn, $.items[0] or $['a b']");
+        let wrong =
+            || format!("{text:?} is no JSON path: write one such as $.userIdentity.arn, $.items[0] or $['a b']");
         let mut rest = text.strip_prefix('$').ok_or_else(wrong)?;
         let mut steps = Vec::new();
         while !rest.is_empty() {
@@ -204,7 +205,9 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_told() {
-        for text in ["", "a", ".a", "$a", "$.", "$..a", "$.a.", "$[", "$[]", "$[-1]", "$['a", "$['a'", "$.a b", "$[*]", "$[1x]"] {
+        for text in
+            ["", "a", ".a", "$a", "$.", "$..a", "$.a.", "$[", "$[]", "$[-1]", "$['a", "$['a'", "$.a b", "$[*]", "$[1x]"]
+        {
             assert!(JsonPath::parse(text).unwrap_err().contains("is no JSON path"), "{text}");
         }
     }

@@ -52,9 +52,14 @@ pub enum LocalError {
 }
 
 /// The archive in a folder, as it was at one moment.
-#[derive(Debug)]
 pub struct Local {
     context: SessionContext,
+}
+
+impl std::fmt::Debug for Local {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Local").finish_non_exhaustive()
+    }
 }
 
 /// Where the archive is, and what a question may take.
@@ -80,9 +85,10 @@ impl Local {
             .set_str("datafusion.execution.time_zone", "+00:00");
         let context = SessionContext::new_with_config_rt(config, runtime);
         functions::register(&context);
-        let folder = place.folder.canonicalize().map_err(|error| {
-            LocalError::Engine(format!("{}: {error}", place.folder.display()))
-        })?;
+        let folder = place
+            .folder
+            .canonicalize()
+            .map_err(|error| LocalError::Engine(format!("{}: {error}", place.folder.display())))?;
         for table in TABLES {
             let files = files(&folder, store, table, now).await?;
             context.register_table(table.name, Arc::new(files)).map_err(engine)?;

@@ -86,7 +86,12 @@ async fn nothing_but_reading_is_done() {
     let store = FolderStore::open(folder.path()).unwrap();
     let local = Local::open(Place { folder: folder.path(), memory: 64 << 20 }, &store, 0).await.unwrap();
     let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    for sql in ["COPY events TO 'x.csv'", "CREATE TABLE t AS SELECT 1", "INSERT INTO events SELECT * FROM events", "SET a.b = 1"] {
+    for sql in [
+        "COPY events TO 'x.csv'",
+        "CREATE TABLE t AS SELECT 1",
+        "INSERT INTO events SELECT * FROM events",
+        "SET a.b = 1",
+    ] {
         let plan = local.context.state().create_logical_plan(sql).await.unwrap();
         assert!(reads.verify_plan(&plan).is_err(), "{sql}");
         assert!(Statement::parse(sql).is_err(), "{sql}");

@@ -16,7 +16,9 @@ pub(super) fn row(cells: &[Cell], safe: bool) -> String {
     let field = |cell: &Cell| match (cell, cell.text()) {
         (_, None) => String::new(),
         (Cell::Text(_), Some(text)) if text.is_empty() => "\"\"".to_owned(),
-        (Cell::Text(_) | Cell::Nested(_), Some(text)) if safe && text.starts_with(FORMULA) => quoted(&format!("'{text}")),
+        (Cell::Text(_) | Cell::Nested(_), Some(text)) if safe && text.starts_with(FORMULA) => {
+            quoted(&format!("'{text}"))
+        }
         (_, Some(text)) => quoted(&text),
     };
     line(cells.iter().map(field))

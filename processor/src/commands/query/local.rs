@@ -23,7 +23,8 @@ pub(super) async fn run(
 ) -> Result<Outcome> {
     let folder = archive_place(settings, args.data.data.as_deref())?;
     if !folder.is_dir() {
-        let why = "there is no archive yet: `dial run` and `dial demo` make one, and `dial scan --archive` of your own files";
+        let why =
+            "there is no archive yet: `dial run` and `dial demo` make one, and `dial scan --archive` of your own files";
         return Err(Failure::Usage(format!("{}: {why}", folder.display())));
     }
     let stop = CancellationToken::new();
