@@ -40,6 +40,7 @@ pub mod ocsf;
 pub mod page;
 pub mod parts;
 pub mod position;
+pub mod query;
 pub mod read;
 pub mod recovery;
 pub mod redrive;

@@ -4,6 +4,7 @@ mod archive;
 mod compact;
 mod dead_letters;
 mod kind;
+mod query;
 mod shards;
 mod sinks;
 mod subscribe;
@@ -17,6 +18,7 @@ use dial_rules::severity::Severity;
 pub(crate) use archive::{Archive, ArchiveDdl, ArchiveDialect, ArchiveTables};
 pub(crate) use compact::Compact;
 pub(crate) use dead_letters::{DeadLetters, LetterKind, LettersList, LettersRedrive, LettersShow};
+pub(crate) use query::{Format, Query};
 pub(crate) use shards::{Shards, ShardsList, ShardsPlan, ShardsScale};
 pub(crate) use sinks::{Sinks, SinksList, SinksTest};
 pub(crate) use subscribe::Subscribe;
@@ -38,7 +40,7 @@ const AFTER: &str = "Examples:
   dial run                            the stream of dial.toml; without one, standard input
 
 Exit codes: 0 fine; 1 findings, or failures that the command exists to report; 2 wrong usage or settings;
-3 something outside failed; 130 a scan was interrupted before its end.";
+3 something outside failed; 130 a scan or a query was interrupted before its end.";
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     /// Look at what was found
     #[command(subcommand)]
     Findings(Findings),
+    /// Ask the archive in SQL: in Athena, or in a folder
+    Query(Query),
     /// See where alerts go, and try it
     #[command(subcommand)]
     Sinks(Sinks),

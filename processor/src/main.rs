@@ -73,6 +73,7 @@ async fn run(cli: Cli) -> Result<Outcome> {
         Command::Run(args) => commands::run::run(args, &settings, &output).await,
         Command::Rules(command) => commands::rules::run(command, &settings, &output).await,
         Command::Findings(command) => commands::findings::run(command, &settings, &output).await,
+        Command::Query(args) => commands::query::run(args, &settings, &output).await,
         Command::Sinks(command) => commands::sinks::run(command, &settings, &output).await,
         Command::DeadLetters(command) => commands::dead_letters::run(command, &settings, &output).await,
         Command::Compact(args) => commands::compact::run(args, &settings, &output).await,

@@ -42,8 +42,13 @@ impl Output {
 
     /// One line of text.
     pub(crate) fn line(&self, text: &str) -> Result<()> {
-        let written = writeln!(io::stdout().lock(), "{text}");
-        match written {
+        self.write(&format!("{text}\n"))
+    }
+
+    /// Text as it is.
+    pub(crate) fn write(&self, text: &str) -> Result<()> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             // The reader, `head` perhaps, has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
             other => other.map_err(|error| Failure::outside("standard output", error)),
@@ -60,11 +65,16 @@ impl Output {
         if !self.color {
             table.force_no_tty();
         }
-        // Some terminals, those of containers and serial lines among them, say they have no columns.
-        if table.width() == Some(0) {
-            table.set_width(width_told(std::env::var("COLUMNS").ok().as_deref()));
+        if let Some(width) = told_width(&table) {
+            table.set_width(width);
         }
         self.line(&table.to_string())
+    }
+
+    /// How wide the terminal is; `None` where there is none.
+    pub(crate) fn width(&self) -> Option<u16> {
+        let table = Table::new();
+        table.width().filter(|_| io::stdout().is_terminal()).map(|width| told_width(&table).unwrap_or(width))
     }
 
     /// A finding as one line for people: `12:04:31  HIGH  …`; of a correlated one also how many events it rests on.
@@ -124,6 +134,11 @@ impl Output {
     }
 }
 
+/// The width of a terminal that says it has none, those of containers and serial lines among them.
+fn told_width(table: &Table) -> Option<u16> {
+    (table.width() == Some(0)).then(|| width_told(std::env::var("COLUMNS").ok().as_deref()))
+}
+
 /// The width of a terminal that does not know its own: what the shell says in `COLUMNS`, else what all once had.
 fn width_told(columns: Option<&str>) -> u16 {
     columns.and_then(|text| text.trim().parse().ok()).filter(|width| *width > 0).unwrap_or(80)
@@ -177,7 +192,7 @@ fn steers(c: char) -> bool {
 }
 
 /// The same JSON with what steers terminals escaped: of that, JSON itself escapes only what comes before the blank.
-fn harmless(json: String) -> String {
+pub(crate) fn harmless(json: String) -> String {
     // JSON escapes what of ASCII would do so, but for the last.
     if !json.bytes().any(|byte| byte >= 0x7f) || !json.contains(steers) {
         return json;

@@ -9,6 +9,7 @@
 mod addresses;
 mod alerts;
 mod archive;
+mod athena;
 mod aws_name;
 mod correlation;
 mod data;
@@ -49,6 +50,7 @@ use crate::rule_files;
 pub(crate) use self::addresses::{AddressList, Addresses, Origin};
 pub(crate) use self::alerts::Alerts;
 pub(crate) use self::archive::Archive;
+pub(crate) use self::athena::Athena;
 pub(crate) use self::correlation::Correlation;
 pub(crate) use self::data::Data;
 pub(crate) use self::door::{Door, read_key};
@@ -74,6 +76,7 @@ pub(crate) struct Settings {
     pub(crate) worker: Worker,
     pub(crate) tables: Tables,
     pub(crate) archive: Archive,
+    pub(crate) athena: Athena,
     pub(crate) data: Data,
     pub(crate) rules: Rules,
     pub(crate) correlation: Correlation,
@@ -181,6 +184,7 @@ impl Settings {
             ("worker", self.worker.faults()),
             ("tables", self.tables.faults()),
             ("archive", self.archive.faults()),
+            ("athena", self.athena.faults()),
             ("correlation", self.correlation.faults()),
             ("facts", self.facts.faults()),
             ("addresses", self.addresses.faults()),

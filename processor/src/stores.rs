@@ -114,6 +114,25 @@ pub(crate) async fn archive_to_read(
     }
 }
 
+/// The folder that the archive is in: the one that was named, else what the settings name, whether it is there or not.
+///
+/// # Errors
+/// When the folder that was named is not there, or the settings name S3.
+pub(crate) fn archive_place<'a>(settings: &'a Settings, folder: Option<&'a Path>) -> Result<&'a Path> {
+    match (folder, settings.archive.location.as_deref()) {
+        (Some(folder), _) if !folder.is_dir() => {
+            Err(Failure::Usage(format!("--data {}: there is no such folder", folder.display())))
+        }
+        (Some(folder), _) => Ok(folder),
+        (None, Some(place)) if place.starts_with("s3://") => Err(Failure::Usage(format!(
+            "the archive is at {place}, where Athena reads it: make its tables known there with `dial archive ddl`, and set \
+             `athena.database` in dial.toml; or name a folder with --data"
+        ))),
+        (None, Some(place)) => Ok(Path::new(place)),
+        (None, None) => Ok(&settings.data.folder),
+    }
+}
+
 /// The place of the archive: what the settings name, else the data folder.
 pub(crate) async fn archive(settings: &Settings) -> Result<Arc<dyn ObjectStore>> {
     match settings.archive.location.as_deref() {

@@ -12,6 +12,7 @@ mod finding;
 pub(crate) mod findings;
 mod incident;
 pub(crate) mod patterns;
+pub(crate) mod query;
 pub(crate) mod rule_check;
 pub(crate) mod rule_fields;
 pub(crate) mod rule_new;

@@ -34,15 +34,20 @@ impl Archive {
             ("flush_seconds", self.flush_seconds),
             ("findings_seconds", self.findings_seconds),
         ]);
-        let address = self.location.as_deref().and_then(|location| location.strip_prefix("s3://"));
-        let bucket = address.map(|address| address.split('/').next().unwrap_or_default());
-        if bucket.is_some_and(|bucket| !is_bucket_name(bucket)) {
+        let address = self.location.as_deref().filter(|location| location.starts_with("s3://"));
+        if address.is_some_and(|address| !is_s3_address(address)) {
             let why = "names no bucket that S3 takes: write s3://BUCKET/PREFIX; a bucket's name is 3 to 63 of a-z, 0-9, \
                        `.` and `-`";
             faults.push(Fault::new("location", why));
         }
         faults
     }
+}
+
+/// Whether it is `s3://BUCKET`, or that with a prefix.
+pub(super) fn is_s3_address(text: &str) -> bool {
+    let address = text.strip_prefix("s3://");
+    address.is_some_and(|address| is_bucket_name(address.split('/').next().unwrap_or_default()))
 }
 
 /// Names of S3 buckets: `[a-z0-9.-]{3,63}`, with a letter or a digit at both ends.
