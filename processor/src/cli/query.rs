@@ -51,7 +51,7 @@ pub(crate) struct Query {
     #[arg(long)]
     pub(crate) safe_csv: bool,
     /// Memory that a query of a folder may take; sorting and grouping beyond it use temporary files
-    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..))]
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(64..))]
     pub(crate) memory_mib: u32,
     #[command(flatten)]
     pub(crate) data: DataArgs,

@@ -30,6 +30,9 @@ use crate::table::{PARTITION, TABLES, Table};
 use crate::views::VIEWS;
 use crate::visibility::{VisibilityError, visible};
 
+/// Rows that are worked on at a time. Rows with `raw` take a kilobyte or two each, and merging what was sorted by way of
+/// temporary files holds so many of each.
+const ROWS: usize = 2048;
 /// Who has taken most memory is told by so many names.
 const TOLD: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(2);
 
@@ -81,6 +84,7 @@ impl Local {
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(engine)?;
         let config = SessionConfig::new()
             .with_information_schema(true)
+            .with_batch_size(ROWS)
             .with_default_catalog_and_schema("archive", "dial")
             .set_str("datafusion.execution.time_zone", "+00:00");
         let context = SessionContext::new_with_config_rt(config, runtime);
