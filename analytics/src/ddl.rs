@@ -154,7 +154,10 @@ impl fmt::Display for Statement {
 #[must_use]
 pub fn create_database(place: &Place) -> Statement {
     let database = &place.database;
-    Statement { makes: format!("database {database}"), sql: format!("CREATE DATABASE IF NOT EXISTS `{database}`") }
+    Statement {
+        makes: format!("database {database}: choose it for what follows"),
+        sql: format!("CREATE DATABASE IF NOT EXISTS `{database}`"),
+    }
 }
 
 /// `CREATE EXTERNAL TABLE`, for Athena.
