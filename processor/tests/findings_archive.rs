@@ -1,7 +1,7 @@
 //! Findings in the archive, by the real binary: each that is recorded lies there in its last version, whoever is told of it,
 //! whatever was killed and however long the archive was away; and `dial scan --archive` adds nothing when it is done again.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 
