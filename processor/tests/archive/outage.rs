@@ -160,7 +160,7 @@ impl Outage {
     }
 
     /// What waited is written, and so is what comes; nothing is there twice.
-    pub(crate) async fn is_over(mut self) {
+    pub(crate) async fn until_over(mut self) {
         self.put(3).await;
         self.until("everything is archived", async || self.archived().await.len() >= 4 * BATCH).await;
         self.until("nothing waits", async || {
