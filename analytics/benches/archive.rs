@@ -187,6 +187,7 @@ def spent():
 for _ in sys.stdin:
     db = duckdb.connect()
     db.execute("SET threads = 1")
+    db.execute("SET enable_progress_bar = false")
     db.execute(f"CREATE TABLE events AS SELECT * FROM read_parquet('{root}/ours.parquet', hive_partitioning = false)")
     before = spent()
     db.execute(f"COPY events TO '{root}/theirs.parquet' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3)")
