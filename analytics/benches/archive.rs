@@ -17,6 +17,8 @@
 //! event takes are told. `ARCHIVE_COLUMNS=1` lists which columns take them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+// A program of its own, whose settings come from the environment.
+#![allow(clippy::disallowed_methods)]
 
 mod archive {
     pub(crate) mod events;

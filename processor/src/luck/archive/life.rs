@@ -124,6 +124,7 @@ impl World {
         let took = begun.elapsed();
         // What the dead have sent is on its way still.
         sleep(self.case.slowest * 2).await;
+        let archived = self.archived().await?;
         Ok(Lived {
             expected: self.expected.lock().unwrap().clone(),
             recovered: self.backend.recovered.load(Ordering::Relaxed),
@@ -131,7 +132,7 @@ impl World {
             ends: *self.ends.lock().unwrap(),
             reshards,
             took,
-            ..self.archived().await?
+            ..archived
         })
     }
 
