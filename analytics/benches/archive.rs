@@ -17,7 +17,7 @@
 //! event takes are told. `ARCHIVE_COLUMNS=1` lists which columns take them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-// A benchmark takes its settings where people can give them.
+// A program of its own, whose settings come from the environment.
 #![allow(clippy::disallowed_methods)]
 
 mod archive {
@@ -189,6 +189,7 @@ def spent():
 for _ in sys.stdin:
     db = duckdb.connect()
     db.execute("SET threads = 1")
+    db.execute("SET enable_progress_bar = false")
     db.execute(f"CREATE TABLE events AS SELECT * FROM read_parquet('{root}/ours.parquet', hive_partitioning = false)")
     before = spent()
     db.execute(f"COPY events TO '{root}/theirs.parquet' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3)")

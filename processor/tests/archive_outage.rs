@@ -25,36 +25,36 @@ const ELSEWHERE: Refusal = Refusal {
 async fn a_read_only_bucket_is_waited_for() {
     let outage = Outage::prepare(Place::Bucket).await;
     outage.proxy.refuse(Some(READ_ONLY));
-    outage.is_waited_for("denied", &["not permitted; grant the right to it", "AccessDenied", BUCKET]).await;
+    outage.shows("denied", &["not permitted; grant the right to it", "AccessDenied", BUCKET]).await;
     outage.proxy.refuse(None);
-    outage.until_over().await;
+    outage.ends().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_in_another_region_is_waited_for() {
     let outage = Outage::prepare(Place::Bucket).await;
     outage.proxy.refuse(Some(ELSEWHERE));
-    outage.is_waited_for("missing", &["check its name and region", "PermanentRedirect", BUCKET]).await;
+    outage.shows("missing", &["check its name and region", "PermanentRedirect", BUCKET]).await;
     outage.proxy.refuse(None);
-    outage.until_over().await;
+    outage.ends().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_disappears_is_waited_for() {
     let outage = Outage::prepare(Place::Bucket).await;
     let objects = outage.remove_bucket().await;
-    outage.is_waited_for("missing", &["check its name and region", "NoSuchBucket", BUCKET]).await;
+    outage.shows("missing", &["check its name and region", "NoSuchBucket", BUCKET]).await;
     outage.restore_bucket(objects).await;
-    outage.until_over().await;
+    outage.ends().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_waited_for() {
     let outage = Outage::prepare(Place::Folder).await;
     outage.limit_files(Some(1_000));
-    outage.is_waited_for("full", &["no space left; make room", "events/v1/dt="]).await;
+    outage.shows("full", &["no space left; make room", "events/v1/dt="]).await;
     outage.limit_files(None);
-    outage.until_over().await;
+    outage.ends().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,8 +63,8 @@ async fn a_folder_that_is_a_file_is_waited_for() {
     let (folder, aside) = (outage.folder(), outage.folder().with_extension("aside"));
     fs::rename(&folder, &aside).unwrap();
     fs::write(&folder, "").unwrap();
-    outage.is_waited_for("missing", &["the store is not there", "events/v1/dt="]).await;
+    outage.shows("missing", &["the store is not there", "events/v1/dt="]).await;
     fs::remove_file(&folder).unwrap();
     fs::rename(&aside, &folder).unwrap();
-    outage.until_over().await;
+    outage.ends().await;
 }

@@ -133,7 +133,7 @@ impl Outage {
     }
 
     /// More events come: they are found and not archived, and the worker says so in every way.
-    pub(crate) async fn is_waited_for(&self, kind: &str, words: &[&str]) {
+    pub(crate) async fn shows(&self, kind: &str, words: &[&str]) {
         self.put(1).await;
         self.until("it says what is wrong", async || {
             let log = self.worker.log.lock().unwrap().clone();
@@ -160,7 +160,7 @@ impl Outage {
     }
 
     /// What waited is written, and so is what comes; nothing is there twice.
-    pub(crate) async fn until_over(mut self) {
+    pub(crate) async fn ends(mut self) {
         self.put(3).await;
         self.until("everything is archived", async || self.archived().await.len() >= 4 * BATCH).await;
         self.until("nothing waits", async || {
