@@ -38,7 +38,7 @@ impl Tally {
             least(self.files, 300, "files");
             least(self.recovered, 25, "open intents that were taken over");
             least(self.existed, 25, "files that were there already");
-            least(self.deaths_in_calls, 100, "deaths in calls");
+            least(self.deaths_in_calls, 50, "deaths in calls");
             least(self.other_deaths, 15, "other deaths");
             least(self.stops, 8, "stops");
             least(self.reshards, 15, "reshards");
