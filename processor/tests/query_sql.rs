@@ -170,6 +170,21 @@ fn a_statement_comes_from_a_file_or_a_pipe() {
     assert_eq!(folder.run("query --file one.sql --limit 0").expect(0, &["more than these 0"]).out, "");
 }
 
+/// A tree as deep as a chain is long is walked by recursion.
+#[test]
+fn long_chains_are_answered_or_refused() {
+    let sum = |n: usize| format!("SELECT x{} AS s FROM (VALUES (1)) AS t(x)", " + 1".repeat(n));
+    assert_eq!(rows(&sum(900)), [json!({"s": 901})]);
+    let or =
+        |n: usize| format!("SELECT count(*) AS n FROM events WHERE actor LIKE 'x'{}", " OR actor LIKE 'y'".repeat(n));
+    assert_eq!(rows(&or(900)), [json!({"n": 0})]);
+    let unions = "SELECT 1 AS n".to_owned() + &" UNION ALL SELECT 1".repeat(900);
+    assert_eq!(rows(&unions).len(), 901);
+    query(archive(), &[&sum(1_001)]).expect(2, &["operators"]);
+    let nested = format!("SELECT {}1{}", "(".repeat(1_000), ")".repeat(1_000));
+    query(archive(), &[&nested]).expect(2, &["ecursion"]);
+}
+
 /// Columns are added in time; a file that has not got them has nothing in them.
 #[test]
 fn files_of_earlier_versions_are_read() {

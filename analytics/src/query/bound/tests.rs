@@ -183,7 +183,7 @@ fn suggestions_keep_the_query_as_it_is() {
         ),
         (
             "SELECT 1 FROM findings f LEFT JOIN events e ON f.id = e.id",
-            "SELECT\n  1\nFROM\n  findings f\n  LEFT JOIN (\n    SELECT\n      *\n    FROM\n      events e\n    WHERE\n      dt >= '2024-05-01'\n  ) AS e ON f.id = e.id",
+            "SELECT\n  1\nFROM\n  findings f\n  LEFT JOIN (SELECT * FROM events e WHERE dt >= '2024-05-01') AS e ON f.id = e.id",
         ),
     ] {
         assert_eq!(suggested(sql), suggestion);

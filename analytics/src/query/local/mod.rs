@@ -33,6 +33,11 @@ use crate::visibility::{VisibilityError, visible};
 /// Rows that are worked on at a time. Rows with `raw` take a kilobyte or two each, and merging what was sorted by way of
 /// temporary files holds so many of each.
 const ROWS: usize = 2048;
+/// Room on the stack, in bytes, for asking the deepest statement there may be: DataFusion walks it by recursion.
+pub const STACK: usize = 256 << 20;
+/// The same for the threads that work on the answer.
+pub const WORKER_STACK: usize = 32 << 20;
+
 /// Who has taken most memory is told by so many names.
 const TOLD: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(2);
 
@@ -104,7 +109,8 @@ impl Local {
         Ok(Local { context })
     }
 
-    /// Asks.
+    /// Asks, on a thread with a stack of [`STACK`] bytes whose runtime's workers have [`WORKER_STACK`]; with less, a deep
+    /// statement ends the process.
     ///
     /// # Errors
     /// See [`LocalError`]. What goes wrong on the way comes from [`Rows::next`].

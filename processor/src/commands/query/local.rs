@@ -1,9 +1,11 @@
 //! Asking a folder.
 
+use std::path::Path;
 use std::time::Instant;
 
-use dial_analytics::query::local::{Local, LocalError, Place};
+use dial_analytics::query::local::{Local, LocalError, Place, STACK, WORKER_STACK};
 use dial_analytics::query::statement::Statement;
+use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use super::printer::Printer;
@@ -30,6 +32,26 @@ pub(super) async fn run(
     let stop = CancellationToken::new();
     cancel_on_signal(stop.clone())?;
     let began = Instant::now();
+    let answered = tokio::task::block_in_place(|| with_room(answer(args, statement, folder, &mut printer, &stop)))??;
+    let Some(printed) = answered else {
+        note("dial: interrupted");
+        return Ok(Outcome::Interrupted);
+    };
+    if printer.is_table() {
+        let seconds = began.elapsed().as_secs_f64();
+        note(&format!("{} rows in {seconds:.1} s", thousands(printed)));
+    }
+    Ok(Outcome::Fine)
+}
+
+/// Prints the answer. How many rows it had; `None` when it was interrupted.
+async fn answer(
+    args: &Query,
+    statement: &Statement,
+    folder: &Path,
+    printer: &mut Printer<'_>,
+    stop: &CancellationToken,
+) -> Result<Option<u64>> {
     let memory = usize::try_from(args.memory_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
     let store = archive_folder(folder)?;
     let answer = async {
@@ -43,19 +65,27 @@ pub(super) async fn run(
             }
         }
     };
-    let printed = tokio::select! {
+    tokio::select! {
         biased;
-        () = stop.cancelled() => {
-            note("dial: interrupted");
-            return Ok(Outcome::Interrupted);
-        }
-        printed = answer => printed?,
-    };
-    if printer.is_table() {
-        let seconds = began.elapsed().as_secs_f64();
-        note(&format!("{} rows in {seconds:.1} s", thousands(printed)));
+        () = stop.cancelled() => Ok(None),
+        printed = answer => printed.map(Some),
     }
-    Ok(Outcome::Fine)
+}
+
+/// Runs it where a deep statement has room.
+fn with_room<T: Send>(work: impl Future<Output = T> + Send) -> Result<T> {
+    let fail = |error: std::io::Error| Failure::outside("a thread with room for the query", error);
+    let run = || {
+        let workers = Builder::new_multi_thread().enable_all().thread_stack_size(WORKER_STACK).build().map_err(fail)?;
+        let done = workers.block_on(work);
+        // What still works on an answer that nobody wants is not waited for.
+        workers.shutdown_background();
+        Ok(done)
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run).map_err(fail)?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 fn failure(error: LocalError) -> Failure {
