@@ -108,6 +108,9 @@ impl ObjectStore for FolderStore {
         check_key("get", key)?;
         self.blocking("get", key, |_, path| {
             let metadata = std::fs::metadata(path)?;
+            if metadata.is_dir() {
+                return Err(ErrorKind::NotFound.into());
+            }
             let written = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
             let written = Millis::try_from(written.as_millis()).unwrap_or(Millis::MAX);
             Ok(Some(named_at(&metadata).map_or(written, |named| named.max(written))))

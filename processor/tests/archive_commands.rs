@@ -47,7 +47,9 @@ fn athena_gets_its_database_tables_and_views() {
     let text = folder.run("archive ddl --location s3://trail/archive/ --database soc").expect(0, &[]).out;
     for part in [
         "CREATE DATABASE IF NOT EXISTS `soc`;",
-        "CREATE EXTERNAL TABLE IF NOT EXISTS `soc`.`events` (",
+        "CREATE EXTERNAL TABLE IF NOT EXISTS `soc`.`events_written` (",
+        "CREATE EXTERNAL TABLE IF NOT EXISTS `soc`.`findings_switches` (",
+        "CREATE OR REPLACE VIEW events AS",
         "LOCATION 's3://trail/archive/findings/v1/'",
         "'projection.dt.range' = '2010-01-01,NOW+1DAYS'",
         "CREATE OR REPLACE VIEW events_distinct AS",
@@ -70,7 +72,7 @@ fn athena_gets_its_database_tables_and_views() {
     assert!(text.contains("s3://set/here/events/v1/"), "{text}");
     let text = folder.run("archive ddl --dialect duckdb").expect(0, &[]).out;
     assert!(
-        text.contains("LOAD httpfs;") && text.contains("read_parquet('s3://set/here/events/v1/dt=*/*.parquet'"),
+        text.contains("LOAD httpfs;") && text.contains("read_parquet('s3://set/here/events/*v1/dt=*/*.parquet'"),
         "{text}"
     );
 }

@@ -92,13 +92,13 @@ async fn a_thousand_counts_taken_meanwhile_are_right() {
     let duckdb: Vec<_> = duckdb.into_iter().map(|reader| reader.join().unwrap()).collect();
     let (own, own_s3) = (own.await.unwrap(), own_s3.await.unwrap());
     println!(
-        "counts: DuckDB {duckdb:?} (and files gone, and too slow), own {own}, own on S3 {own_s3}; files made and deleted: {done:?}"
+        "counts: DuckDB {duckdb:?} (and files gone, too slow, slowest in ms), own {own}, own on S3 {own_s3}; files made and deleted: {done:?}"
     );
     assert_eq!(archive::rows(local.as_ref()).await.len() as u64, rows.0);
     assert_eq!(archive::rows(there.as_ref()).await.len() as u64, rows.1);
     assert!(done.iter().map(|(made, _)| made).sum::<u64>() > 10 && done[2].0 > 2, "{done:?}");
     assert!(done.iter().map(|(_, deleted)| deleted).sum::<u64>() > 50 && done[2].1 > 0, "{done:?}");
-    let by_duckdb: u64 = duckdb.iter().map(|[counts, _, _]| counts).sum();
+    let by_duckdb: u64 = duckdb.iter().map(|[counts, ..]| counts).sum();
     assert!(by_duckdb > ENOUGH / 10 && own_s3 > 20, "too few to say anything");
     assert!(by_duckdb + own + own_s3 >= ENOUGH, "{} counts", by_duckdb + own + own_s3);
 }
@@ -153,7 +153,7 @@ async fn killed_at_any_moment_the_rows_are_the_same() {
         child.kill().unwrap();
         let status = child.wait().unwrap();
         assert_eq!(archive::rows(&store).await, before, "round {round}");
-        if status.success() {
+        if status.success() || killed == 15 {
             break;
         }
         // So that some are killed early in the work and one comes to its end on whatever machine.
