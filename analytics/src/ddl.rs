@@ -5,6 +5,7 @@ use std::fmt;
 use std::fmt::Write as _;
 
 use crate::layout::Day;
+use crate::parts;
 use crate::table::{Column, ColumnType, PARTITION, Table};
 
 /// Whose SQL.
@@ -153,7 +154,10 @@ impl fmt::Display for Statement {
 #[must_use]
 pub fn create_database(place: &Place) -> Statement {
     let database = &place.database;
-    Statement { makes: format!("database {database}"), sql: format!("CREATE DATABASE IF NOT EXISTS `{database}`") }
+    Statement {
+        makes: format!("database {database}: choose it for what follows"),
+        sql: format!("CREATE DATABASE IF NOT EXISTS `{database}`"),
+    }
 }
 
 /// `CREATE EXTERNAL TABLE`, for Athena.
@@ -175,27 +179,19 @@ pub fn create_table(table: &Table, place: &Place) -> Statement {
     Statement { makes: format!("table {}", table.name), sql }
 }
 
-/// A view for DuckDB over the Parquet files below `root`, a folder or `s3://BUCKET/PREFIX`. It has all columns of the
+/// A view for DuckDB over the Parquet files below `root`, a folder or `s3://BUCKET/PREFIX`: those that count
+/// ([`crate::parts`]). It has all columns of the
 /// table whatever the files have; without files (`empty`), which DuckDB does not put up with, it has no rows.
 #[must_use]
 pub fn duckdb_table(table: &Table, root: &str, empty: bool) -> Statement {
     let columns: Vec<_> =
-        table.columns.iter().map(|column| format!("NULL::{} AS {}", duckdb_type(column), column.name)).collect();
+        table.columns.iter().map(|column| format!("NULL::{} AS {}", duckdb(column), column.name)).collect();
     let none = format!("SELECT {}, NULL::VARCHAR AS {PARTITION} WHERE false", columns.join(", "));
-    let files = format!("{}/{}/{PARTITION}=*/*.parquet", root.trim_end_matches('/'), table.folder);
-    let read = format!(
-        "SELECT * FROM read_parquet({}, hive_partitioning = true, hive_types_autocast = false, union_by_name = true)",
-        quoted(&files)
-    );
-    let sql = match empty {
-        true => none,
-        false => format!("{none}\nUNION ALL BY NAME\n{read}"),
-    };
+    let sql = if empty { none } else { parts::duckdb(table, root, &none) };
     Statement { makes: format!("view {}", table.name), sql: format!("CREATE OR REPLACE VIEW {} AS\n{sql}", table.name) }
 }
 
-/// A column's type in DuckDB's words.
-pub(crate) fn duckdb_type(column: &Column) -> &'static str {
+fn duckdb(column: &Column) -> &'static str {
     match column.column_type {
         ColumnType::Text | ColumnType::Json => "VARCHAR",
         ColumnType::Flag => "BOOLEAN",
@@ -273,6 +269,6 @@ mod tests {
     #[test]
     fn a_folder_cannot_break_out_of_its_literal() {
         let sql = duckdb_table(TABLES[0], "/a'); DROP TABLE x; --/", false).sql;
-        assert!(sql.contains("read_parquet('/a''); DROP TABLE x; --/events/v1/dt=*/*.parquet', "), "{sql}");
+        assert!(sql.contains("read_parquet('/a''); DROP TABLE x; --/events/*v1/dt=*/*.parquet', "), "{sql}");
     }
 }

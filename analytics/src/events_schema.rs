@@ -43,7 +43,7 @@ pub(crate) const FILLED: &[EventColumn; 42] = &[
         |r, _| Cell::text(r.event.id()),
     )
     .required()
-    .distinct()
+    .counted()
     .bloom(),
     EventColumn::new("event_source", Text, "The service, such as iam.amazonaws.com.", |r, _| {
         Cell::Text(Some(r.event.source()))

@@ -299,9 +299,9 @@ fn failure(call: &'static str, path: &Path, error: &std::io::Error) -> StoreErro
         ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory if matches!(call, "get" | "open") => {
             StoreErrorKind::NotFound
         }
-        ErrorKind::NotFound => StoreErrorKind::Missing,
+        ErrorKind::NotFound | ErrorKind::NotADirectory => StoreErrorKind::Missing,
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreErrorKind::Denied,
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreErrorKind::Full,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => StoreErrorKind::Full,
         _ => StoreErrorKind::Unavailable,
     };
     StoreError { call, place: path.display().to_string(), kind, message: error.to_string() }

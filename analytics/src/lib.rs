@@ -13,6 +13,10 @@
 //! [`Recovery`](recovery::Recovery) makes the declared files of them.
 //!
 //! Leases and streams are not this crate's matter: positions are its own plain [`Position`](position::Position)s.
+//!
+//! What the files hold is said once, in [`Table`](table::Table)s: `events` ([`events_schema`]) and `findings`
+//! ([`findings_schema`]), whose rows are [`FindingRow`](findings::FindingRow)s. [`ddl`] and [`views`] make them known to
+//! Athena, DuckDB and DataFusion, [`ocsf`] says a finding in the words of OCSF.
 
 pub mod archive;
 mod attack;

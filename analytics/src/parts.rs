@@ -1,7 +1,7 @@
 //! The relations behind a table that is compacted: files as written, compacted ones, and the switches that say which of
 //! them count; and the view over the three that has the table's name and its columns. Pure.
 
-use crate::ddl::{Dialect, Statement, duckdb_type, quoted};
+use crate::ddl::{Statement, quoted};
 use crate::events_schema::EVENTS;
 use crate::findings_schema::FINDINGS;
 use crate::folders::Folders;
@@ -48,22 +48,16 @@ impl Parts {
     }
 }
 
-/// The view of the table's name, with its columns and `dt`: each row once, whatever is being compacted, for a query that
-/// lists files only after it began. Athena's and Trino's stand on the tables of [`Parts`]; DuckDB's reads below `root`,
-/// where there has to be a file of the table (`empty` says that there is none).
+/// The view of the table's name, with its columns and `dt`, for Athena and Trino: on the tables of [`Parts`]. It shows each row
+/// once, whatever is being compacted, to a query that lists files only after it began.
 ///
 /// Switches are read once, and those that came into effect after the query began are not obeyed: both matter.
 ///
 /// DataFusion has no such view: there, the files that count are chosen before
 /// ([`visible`](crate::visibility::visible)).
 #[must_use]
-pub fn view(table: &Table, parts: &Parts, dialect: Dialect, (root, empty): (&str, bool)) -> Statement {
-    let sql = match dialect {
-        Dialect::DuckDb if empty => nothing(table),
-        Dialect::DuckDb => duckdb(table, root),
-        Dialect::Athena | Dialect::DataFusion => athena(table, parts),
-    };
-    let name = table.name;
+pub fn athena_view(table: &Table, parts: &Parts) -> Statement {
+    let (name, sql) = (table.name, athena(table, parts));
     Statement { makes: format!("view {name}"), sql: format!("CREATE OR REPLACE VIEW {name} AS\n{sql}") }
 }
 
@@ -99,9 +93,10 @@ fn athena(table: &Table, parts: &Parts) -> String {
     )
 }
 
-/// One pattern for the files of all three, since DuckDB does not put up with a pattern that no file has: there are no
+/// The same for DuckDB, on the files below `root`: the query of a view with at least the columns of `none`, which has no
+/// rows. One pattern for the files of all three tables, since DuckDB does not put up with a pattern that no file has: there are no
 /// compacted files and no switches at first.
-fn duckdb(table: &Table, root: &str) -> String {
+pub(crate) fn duckdb(table: &Table, root: &str, none: &str) -> String {
     let (columns, pattern, folders) = (columns(table), pattern(table), Folders::of(table));
     let (name, version) = table.folder.rsplit_once('/').unwrap_or((table.name, table.folder));
     let files = quoted(&format!("{}/{name}/*{version}/{PARTITION}=*/*.parquet", root.trim_end_matches('/')));
@@ -111,7 +106,6 @@ fn duckdb(table: &Table, root: &str) -> String {
     );
     let within = |folder: &str| format!("regexp_matches(filename, '{folder}/{PARTITION}=[^/]+/[^/]+$')");
     let (compacted, switches) = (within(folders.compacted()), within(folders.switches()));
-    let none = nothing(table);
     format!(
         "SELECT {columns}\nFROM (\n  SELECT *, {compacted} AS compacted FROM (\n    {none}\n    UNION ALL BY NAME\n    \
          {read}\n    WHERE NOT {switches}\n  )\n) AS f\nLEFT JOIN (\n  SELECT path, {SAID}\n  FROM (\n    \
@@ -119,13 +113,6 @@ fn duckdb(table: &Table, root: &str) -> String {
          UNION ALL BY NAME\n    {read}\n    WHERE {switches}\n  )\n  WHERE effective_from <= now()\n  GROUP BY path\n) AS s \
          ON s.path = regexp_extract(f.filename, '{pattern}')\nWHERE {COUNTS}"
     )
-}
-
-/// The table's columns and no rows.
-fn nothing(table: &Table) -> String {
-    let columns = table.columns.iter().map(|column| format!("NULL::{} AS {}", duckdb_type(column), column.name));
-    let columns: Vec<_> = columns.chain([format!("NULL::VARCHAR AS {PARTITION}")]).collect();
-    format!("SELECT {} WHERE false", columns.join(", "))
 }
 
 #[cfg(test)]
@@ -148,7 +135,7 @@ mod tests {
     #[test]
     fn a_view_reads_its_switches_once() {
         for table in TABLES {
-            let sql = view(table, &Parts::of(table).unwrap(), Dialect::Athena, ("", false)).sql;
+            let sql = athena_view(table, &Parts::of(table).unwrap()).sql;
             for part in Parts::of(table).unwrap().all() {
                 assert_eq!(sql.matches(&format!("FROM {}", part.name)).count(), 1, "{sql}");
             }

@@ -28,7 +28,7 @@ pub const COLUMNS: &[Column] = &[
 ];
 
 const fn column(name: &'static str, column_type: ColumnType, meaning: &'static str) -> Column {
-    Column { name, column_type, nullable: false, bloom: false, distinct: false, meaning }
+    Column { name, column_type, nullable: false, bloom: false, distinct: false, counted: false, meaning }
 }
 
 /// The table of switches, of whichever table.

@@ -65,6 +65,8 @@ pub struct Column {
     pub bloom: bool,
     /// Whether its values hardly repeat, so that files do without a dictionary of it.
     pub distinct: bool,
+    /// Whether values begin like their neighbours', as those of counters do.
+    pub counted: bool,
     /// What it means, in one sentence.
     pub meaning: &'static str,
 }
@@ -210,8 +212,9 @@ pub(crate) struct Filled<F> {
 
 impl<F: Copy> Filled<F> {
     pub(crate) const fn new(name: &'static str, column_type: ColumnType, meaning: &'static str, cell: F) -> Self {
-        let (nullable, bloom, distinct) = (true, false, matches!(column_type, ColumnType::Json));
-        Self { column: Column { name, column_type, nullable, bloom, distinct, meaning }, cell }
+        let (nullable, bloom, counted) = (true, false, false);
+        let distinct = matches!(column_type, ColumnType::Json | ColumnType::Time);
+        Self { column: Column { name, column_type, nullable, bloom, distinct, counted, meaning }, cell }
     }
 
     pub(crate) const fn required(mut self) -> Self {
@@ -227,6 +230,11 @@ impl<F: Copy> Filled<F> {
     pub(crate) const fn distinct(mut self) -> Self {
         self.column.distinct = true;
         self
+    }
+
+    pub(crate) const fn counted(mut self) -> Self {
+        self.column.counted = true;
+        self.distinct()
     }
 }
 

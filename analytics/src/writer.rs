@@ -8,7 +8,7 @@ use arrow::array::{
 use bytes::Bytes;
 use dial_rules::tables::Tables;
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -16,7 +16,7 @@ use parquet::schema::types::ColumnPath;
 
 use crate::events_schema::{EVENTS, FILLED};
 use crate::row::{Cell, Known, Row, RowContext};
-use crate::table::{ColumnType, Table, element};
+use crate::table::{Column, ColumnType, Table, element};
 
 /// The most rows of a row group.
 pub const ROW_GROUP_ROWS: usize = 131_072;
@@ -26,6 +26,12 @@ pub const ROW_GROUP_BYTES: usize = 128 << 20;
 
 /// The most bytes of a page before compression; a longer value has a page of its own.
 pub const PAGE_BYTES: usize = 1 << 20;
+
+/// The same for JSON, of which no page is skipped: larger ones compress better.
+pub const JSON_PAGE_BYTES: usize = 2 << 20;
+
+/// How often a filter at most says that a value may be there which is not. One in a hundred would make it twice as large.
+const FILTER_ERRORS: f64 = 0.03;
 
 /// Rows are turned into columns so many at a time, or fewer if they hold [`CHUNK_BYTES`].
 const CHUNK_ROWS: usize = 4096;
@@ -112,18 +118,33 @@ pub fn properties(table: &Table, rows: usize) -> Result<WriterProperties, WriteE
         if column.bloom {
             properties = properties
                 .set_column_bloom_filter_enabled(path.clone(), true)
-                .set_column_bloom_filter_fpp(path.clone(), 0.01)
+                .set_column_bloom_filter_fpp(path.clone(), FILTER_ERRORS)
                 .set_column_bloom_filter_max_ndv(path.clone(), most_values);
         }
         if column.distinct {
-            properties = properties.set_column_dictionary_enabled(path.clone(), false);
+            properties = properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path.clone(), encoding(column));
         }
         if column.column_type == ColumnType::Json {
             // Nobody asks for JSON between two others: bounds a page would not be used.
-            properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
+            properties = properties
+                .set_column_data_page_size_limit(path.clone(), JSON_PAGE_BYTES / 2)
+                .set_column_statistics_enabled(path, EnabledStatistics::Chunk);
         }
     }
     Ok(properties.build())
+}
+
+/// How values that hardly repeat are written. Lengths apart from texts, and differences instead of values, compress by a
+/// twentieth better than both plain; DuckDB, Trino and Spark since 3.3 read them.
+fn encoding(column: &Column) -> Encoding {
+    match column.column_type {
+        ColumnType::Time | ColumnType::Number => Encoding::DELTA_BINARY_PACKED,
+        ColumnType::Text if column.counted => Encoding::DELTA_BYTE_ARRAY,
+        ColumnType::Text | ColumnType::Json | ColumnType::Texts => Encoding::DELTA_LENGTH_BYTE_ARRAY,
+        ColumnType::Flag => Encoding::PLAIN,
+    }
 }
 
 fn sorting(table: &Table) -> Result<Vec<SortingColumn>, WriteError> {

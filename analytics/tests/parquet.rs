@@ -306,7 +306,7 @@ fn bloom_filters_know_every_id_and_hardly_any_other() {
         let filter = filter(column);
         assert!((0..1000).all(|n| filter.check(&format!("{prefix}-{n}").as_str())));
         let wrong = (1000..11_000).filter(|n| filter.check(&format!("{prefix}-{n}").as_str())).count();
-        assert!(wrong < 300, "{wrong} of 10,000");
+        assert!(wrong < 400, "{wrong} of 10,000");
     }
 }
 
@@ -329,7 +329,7 @@ fn row_groups_and_pages_are_bounded() {
     bounded_pages(&self::file(events));
 }
 
-/// Every data page but those of one value has at most 1 MiB.
+/// Every data page but those of one value has at most 1 MiB, of JSON 2 MiB.
 fn bounded_pages(file: &Bytes) {
     let reader = reader(file);
     for group in 0..reader.num_row_groups() {
@@ -339,7 +339,9 @@ fn bounded_pages(file: &Bytes) {
             let mut pages = group.get_column_page_reader(column).unwrap();
             while let Some(page) = pages.get_next_page().unwrap() {
                 let size = page.buffer().len();
-                assert!(size <= 1 << 20 || page.num_values() == 1, "{name}: a page of {size} bytes");
+                let json = COLUMNS.iter().any(|c| c.name == name && c.column_type == ColumnType::Json);
+                let most = if json { 2 << 20 } else { 1 << 20 };
+                assert!(size <= most || page.num_values() == 1, "{name}: a page of {size} bytes");
                 if page.page_type() == PageType::DATA_PAGE {
                     assert_ne!(page.encoding(), Encoding::PLAIN_DICTIONARY, "{name}");
                 }

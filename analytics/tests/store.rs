@@ -116,6 +116,12 @@ async fn reads_whole_and_piecewise(store: &dyn ObjectStore) {
         std::io::Read::read_to_end(&mut reader, &mut read).map(|_| read)
     });
     assert!(read.await.unwrap().unwrap() == bytes);
+    for wanted in [1, 8, 2_999_999, 3_000_000, 4_000_000] {
+        let from = 3_000_000_usize.saturating_sub(usize::try_from(wanted).unwrap());
+        assert!(store.tail("large", wanted).await.unwrap() == bytes[from..], "{wanted}");
+    }
+    store.put_if_absent("empty", Bytes::new()).await.unwrap();
+    assert_eq!(store.tail("empty", 8).await.unwrap(), "");
     // A reader that is dropped half-way leaves nothing hanging.
     drop(store.open("large").await.unwrap());
 }
@@ -126,6 +132,8 @@ async fn says_what_is_absent(store: &dyn ObjectStore) {
         let error = store.get(key).await.unwrap_err();
         assert_eq!(error.kind, StoreErrorKind::NotFound, "{error}");
         assert!(!error.is_retryable() && error.to_string().contains(key), "{error}");
+        assert_eq!(store.tail(key, 8).await.unwrap_err().kind, StoreErrorKind::NotFound);
+        assert!(store.put_at(key).await.is_err());
         let Err(error) = store.open(key).await else { panic!("opened {key}") };
         assert_eq!(error.kind, StoreErrorKind::NotFound, "{error}");
     }
@@ -164,6 +172,10 @@ async fn agrees_with_a_map(store: &dyn ObjectStore) {
         }
     }
     let listed = store.list("random/").await.unwrap();
+    if let (Some(first), Some(at)) = (listed.first(), store.put_at("large").await.unwrap()) {
+        assert!(store.put_at(&first.key).await.unwrap().unwrap() >= at, "put later");
+        assert!((1_700_000_000_000..4_000_000_000_000).contains(&at), "milliseconds since 1970: {at}");
+    }
     let expected: Vec<_> =
         model.iter().map(|(key, bytes)| Listed { key: key.clone(), size: bytes.len() as u64 }).collect();
     assert_eq!(listed, expected);

@@ -1,9 +1,10 @@
 //! The archive role: records → Parquet files, exactly once. What a file will hold is declared in the lease before it is
 //! written and committed afterwards; whoever finds an open declaration carries it out again, and gets the same files.
 
+pub(crate) mod meter;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use dial_analytics::archive;
@@ -21,7 +22,9 @@ use dial_rules::event::Millis;
 use dial_rules::tables::Tables;
 use tokio::sync::watch;
 
-use crate::settings;
+use self::meter::Meter;
+use crate::in_place::in_place;
+use crate::{clock, settings};
 
 /// What every shard's archiver shares.
 #[derive(Clone)]
@@ -30,8 +33,11 @@ pub(crate) struct Archive {
     raw: bool,
     policy: FlushPolicy,
     records: Arc<AtomicU64>,
+    clamped: Arc<AtomicU64>,
+    meter: Meter,
     /// What files are told of accounts and addresses, as of their writing.
     tables: watch::Receiver<Arc<Tables>>,
+    clock: Arc<dyn Fn() -> Millis + Send + Sync>,
 }
 
 impl Archive {
@@ -40,12 +46,37 @@ impl Archive {
         settings: &settings::Archive,
         tables: watch::Receiver<Arc<Tables>>,
     ) -> Archive {
-        Archive { store, raw: settings.raw, policy: policy(settings), records: Arc::default(), tables }
+        Archive {
+            store,
+            raw: settings.raw,
+            policy: policy(settings),
+            records: Arc::default(),
+            clamped: Arc::default(),
+            meter: Meter::default(),
+            tables,
+            clock: Arc::new(clock::now),
+        }
+    }
+
+    /// The same, which counts here the rows that it keeps on another day than their event says.
+    pub(crate) fn counting(self, clamped: Arc<AtomicU64>) -> Archive {
+        Archive { clamped, ..self }
+    }
+
+    /// The same, written when `policy` says by another clock.
+    #[cfg(test)]
+    pub(crate) fn timed(self, policy: FlushPolicy, clock: impl Fn() -> Millis + Send + Sync + 'static) -> Archive {
+        Archive { policy, clock: Arc::new(clock), ..self }
     }
 
     /// How many records have been taken in since the start.
     pub(crate) fn records(&self) -> Arc<AtomicU64> {
         self.records.clone()
+    }
+
+    /// What was written, and what waits.
+    pub(crate) fn meter(&self) -> Meter {
+        self.meter.clone()
     }
 }
 
@@ -56,12 +87,6 @@ fn policy(settings: &settings::Archive) -> FlushPolicy {
         age: Millis::try_from(settings.flush_seconds.saturating_mul(1000)).unwrap_or(Millis::MAX),
         ..FlushPolicy::default()
     }
-}
-
-/// Milliseconds since 1970.
-fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
 
 impl ProcessorFactory for Archive {
@@ -133,16 +158,16 @@ impl ShardProcessor for Archiver {
 impl Archiver {
     /// Takes one record in. `false` when it has to be offered again once what is sealed has been settled.
     fn push(&mut self, record: &Record) -> Result<bool, ProcessError> {
-        let position = position(record)?;
+        let (position, now) = (position(record)?, (self.shared.clock)());
         let decoded = Decoder::record(&record.data);
         match &mut self.state {
             State::Collecting(batch) => {
-                tokio::task::block_in_place(|| batch.push(&position, Some(record.arrival), decoded, now()));
+                in_place(|| batch.push(&position, Some(record.arrival), decoded, now));
                 self.seal_if_due();
                 Ok(true)
             }
             State::Recovering(recovery) => {
-                match tokio::task::block_in_place(|| recovery.push(&position, Some(record.arrival), decoded, now())) {
+                match in_place(|| recovery.push(&position, Some(record.arrival), decoded, now)) {
                     Step::More => Ok(true),
                     Step::Complete => self.end_recovery().map(|()| true),
                     Step::Beyond => self.end_recovery().map(|()| false),
@@ -155,7 +180,7 @@ impl Archiver {
 
     fn seal_if_due(&mut self) {
         if let State::Collecting(batch) = &mut self.state
-            && batch.flush_due(&self.shared.policy, now()).is_some()
+            && batch.flush_due(&self.shared.policy, (self.shared.clock)()).is_some()
         {
             self.seal();
         }
@@ -205,8 +230,10 @@ impl Archiver {
         let tables = self.shared.tables.borrow().clone();
         let written = archive::write(self.shared.store.as_ref(), &sealed, &tables, || checkpointer.holds_lease())
             .await
+            .inspect_err(|error| self.shared.meter.failed(self.shard.id(), error))
             .map_err(ProcessError::retry)?;
         checkpointer.commit(last).await?;
+        self.shared.meter.wrote(self.shard.id(), &sealed, &written);
         tracing::info!(
             shard = self.shard.id(),
             rows = sealed.rows(),
@@ -215,11 +242,31 @@ impl Archiver {
             bytes = written.bytes,
             "archived"
         );
+        tell_clamped(self.shard.id(), sealed.clamped(), &self.shared.clamped);
         let empty = ArchiveBatch::new(self.shard.clone(), self.shared.raw);
         if let State::Settling { next, .. } = std::mem::replace(&mut self.state, State::Collecting(empty)) {
             self.state = State::Collecting(next);
         }
         Ok(())
+    }
+}
+
+/// Counts and tells rows that lie on another day than their event says.
+pub(crate) fn tell_clamped(of: &str, rows: usize, count: &AtomicU64) {
+    if rows > 0 {
+        count.fetch_add(rows as u64, Ordering::Relaxed);
+        tracing::warn!(
+            of,
+            rows,
+            "events say a day that is out of all reason: they are archived under the nearest day within it; event_time says \
+             what they say"
+        );
+    }
+}
+
+impl Drop for Archiver {
+    fn drop(&mut self) {
+        self.shared.meter.let_go(self.shard.id());
     }
 }
 

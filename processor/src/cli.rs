@@ -133,6 +133,7 @@ pub(crate) struct Demo {
   zcat a.json.gz | dial scan -             standard input
   dial scan --rules my-rules/ --rules extra.yml --json logs/ | jq .rule_title
   dial scan --save logs/                   keep the findings for `dial findings list`
+  dial scan --archive parquet/ logs/       events and findings as Parquet, for DuckDB, Spark or Athena
 
 Reads CloudTrail files, arrays, JSON lines, EventBridge events, GuardDuty and Security Hub findings. Of a folder it takes
 the files whose names end in .json, .jsonl, .ndjson or .log, and the same with .gz; a file that is named is always read.")]
@@ -145,6 +146,10 @@ pub(crate) struct Scan {
     /// Keep the findings in the local data folder, where `dial findings` shows them
     #[arg(long)]
     pub(crate) save: bool,
+    /// Write events and findings as Parquet into this folder, or to s3://BUCKET/PREFIX: the tables that `dial run` writes. Doing
+    /// it again adds nothing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) archive: Option<String>,
     /// Report findings of this severity and above
     #[arg(long, value_name = "LEVEL", default_value = "informational")]
     pub(crate) severity: Severity,

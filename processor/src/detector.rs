@@ -49,6 +49,8 @@ pub(crate) struct Counts {
     pub(crate) links: AtomicU64,
     /// How much of what batches lead to is under way: links and matches to be written, windows to be evaluated.
     pub(crate) waiting: Arc<AtomicU64>,
+    /// Rows that the archive keeps on another day than their event says, since that is out of all reason.
+    pub(crate) clamped: Arc<AtomicU64>,
     /// What correlation has done.
     pub(crate) correlation: Arc<Meter>,
 }
@@ -146,6 +148,7 @@ impl ShardProcessor for Detector {
         if let Some(last) = batch.last_position() {
             self.follow_ups.begin(last, follow_up);
         }
+        self.follow_ups.moment().await;
         self.commit(checkpointer).await
     }
 

@@ -27,6 +27,9 @@ const MOST_WAITING: usize = 8_192;
 const WINDOWS_TO_ONE: usize = 4;
 /// How long a shard waits for room before its worker hears of it.
 const FOR_ROOM: Duration = Duration::from_secs(2);
+/// How long a batch waits for what it leads to before it is committed as far as that is done. Without it, the checkpoint
+/// would stand a whole poll behind what is durable a few milliseconds later.
+const FOR_THE_COMMIT: Duration = Duration::from_millis(100);
 /// How long a shard that ends, or a worker that stops, waits for what is under way: less than a worker's grace.
 const FOR_THE_END: Duration = Duration::from_secs(5);
 
@@ -168,16 +171,25 @@ impl FollowUps {
         *self.held.borrow() < most
     }
 
+    /// Waits a moment for everything to be durable.
+    pub(crate) async fn moment(&mut self) {
+        self.wait(FOR_THE_COMMIT).await;
+    }
+
     /// Whether everything is durable; waits some seconds for it.
     pub(crate) async fn all(&mut self) -> bool {
+        self.wait(FOR_THE_END).await;
+        self.ledger.pending() == 0
+    }
+
+    async fn wait(&mut self, limit: Duration) {
         self.durable();
         let all = async {
             while let Some(done) = self.following.join_next().await {
                 self.settle(done);
             }
         };
-        let _ = timeout(FOR_THE_END, all).await; // what counts is how much is left
-        self.ledger.pending() == 0
+        let _ = timeout(limit, all).await; // what counts is how much is left
     }
 
     /// Does no more.

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::alerting::Alerting;
 use crate::alerting::desk::AlertDesk;
+use crate::archiver::tell_clamped;
 use crate::assess::Assessor;
 use crate::cli::{self, Role};
 use crate::clock::now;
@@ -76,7 +77,7 @@ pub(crate) async fn run(
     let assessor = assessor.with_actors(actors.clone());
     let desk = AlertDesk { assessor: assessor.clone(), routing, rules: rules.clone() };
     let alerting = Alerting::open(settings, findings.clone(), desk).await?;
-    let findings = alerting.as_ref().map_or(findings as Arc<dyn FindingStore>, Alerting::findings);
+    let findings = alerting.findings();
     let windows = SqliteWindowStore::open(settings.data.windows_file(), settings.correlation.retention()).await?;
     let ports = Ports { windows: Arc::new(windows), actors, findings: findings.clone(), news: news.clone() };
     let line = Line {
@@ -110,7 +111,7 @@ pub(crate) async fn run(
     };
     let sources = assessor.enricher().clone();
     let monitor = Monitor::new(settings.worker.id(), Vec::new(), counts.clone(), sources, shutdown.clone());
-    let monitor = monitor.with_door(door).with_alerts(alerting.as_ref().map(Alerting::offers));
+    let monitor = monitor.with_door(door).with_alerts(Some(alerting.offers()));
     let serving = serving.map(|listener| listener.serve(Arc::new(monitor)));
     let work = async {
         let posted = async {
@@ -131,10 +132,7 @@ pub(crate) async fn run(
         posted.and(read)
     };
     let work = async { tokio::join!(work, show(arriving, &assessor, &counts, output)) };
-    let (done, shown) = match alerting {
-        Some(alerting) => alerting.beside(work, &shutdown).await,
-        None => work.await,
-    };
+    let (done, shown) = alerting.beside(work, &shutdown).await;
     if let Some(serving) = serving {
         serving.abort();
     }
@@ -284,10 +282,18 @@ impl Line {
         for (ordinal, item) in chunk.into_iter().enumerate() {
             batch.push(&Position::ordinal(ordinal as u64), None, [item], 0);
             if batch.flush_due(&FlushPolicy::OF_FILES, 0).is_some() {
-                write(&mut batch, objects, &tables).await?;
+                self.write(&mut batch, objects, &tables).await?;
             }
         }
-        write(&mut batch, objects, &tables).await
+        self.write(&mut batch, objects, &tables).await
+    }
+
+    async fn write(&self, batch: &mut ArchiveBatch, objects: &dyn ObjectStore, tables: &Arc<Tables>) -> Result<()> {
+        let Some(sealed) = batch.seal().map(Arc::new) else { return Ok(()) };
+        let written = archive::write(objects, &sealed, tables, || true).await;
+        written.map_err(|error| Failure::outside("the archive", error))?;
+        tell_clamped("the input", sealed.clamped(), &self.counts.clamped);
+        Ok(())
     }
 
     /// Processes each file of `folder` once, also over restarts; a file that grew is processed again, which adds what
@@ -374,14 +380,4 @@ fn digest(chunk: &[Decoded]) -> [u8; 32] {
         hash.update(bytes);
     }
     hash.finalize().into()
-}
-
-async fn write(batch: &mut ArchiveBatch, objects: &dyn ObjectStore, tables: &Arc<Tables>) -> Result<()> {
-    let Some(sealed) = batch.seal() else {
-        return Ok(());
-    };
-    archive::write(objects, &Arc::new(sealed), tables, || true)
-        .await
-        .map_err(|error| Failure::outside("the archive", error))?;
-    Ok(())
 }

@@ -14,9 +14,12 @@ use dial_rules::tables::Tables;
 use tokio::sync::mpsc;
 
 use crate::correlator::{CorrelateError, FollowUp, Held};
+use crate::failure::Failure;
 use crate::inputs::Input;
 use crate::patient::StopFlag;
 use crate::pipeline::{Detected, Detection};
+use crate::scan_archive::{InputRows, ScanArchive};
+use crate::scratch::Scratch;
 
 /// How many findings travel together from a reading thread to whoever collects them.
 const BATCH: usize = 256;
@@ -38,6 +41,8 @@ pub(crate) enum Report {
     DeadLetter { input: String, letter: DeadLetter },
     /// An input that could not be opened.
     Unreadable(String),
+    /// Rows that could not be archived.
+    Unarchived(Failure),
 }
 
 /// Counters that may be read while the scan runs.
@@ -58,15 +63,25 @@ pub(crate) struct Scan {
     /// What is found, as it is found; it ends when everything is read.
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) progress: Arc<Progress>,
+    /// Where inputs are laid down that can be read only once; removed with this.
+    _scratch: Arc<Scratch>,
 }
 
 impl Scan {
-    /// Starts reading `inputs` on `threads` threads. The threads wait when reports are not fetched.
-    pub(crate) fn start(rules: Arc<RuleSet>, tables: &Arc<Tables>, inputs: Vec<Input>, threads: usize) -> Scan {
+    /// Starts reading `inputs` on `threads` threads, and archiving what is read where that is wanted. The threads wait when
+    /// reports are not fetched.
+    pub(crate) fn start(
+        rules: Arc<RuleSet>,
+        tables: &Arc<Tables>,
+        inputs: Vec<Input>,
+        threads: usize,
+        archive: Option<ScanArchive>,
+    ) -> Scan {
         let (sender, reports) = mpsc::channel(64);
         let progress = Arc::new(Progress::default());
         let inputs: Arc<[Input]> = inputs.into();
         let next = Arc::new(AtomicUsize::new(0));
+        let scratch = Arc::new(Scratch::new("inputs"));
         for _ in 0..threads.min(inputs.len()).max(1) {
             let reader = Reader {
                 rules: rules.clone(),
@@ -75,11 +90,13 @@ impl Scan {
                 progress: progress.clone(),
                 held: Detected::default(),
                 filed: Held::default(),
+                archive: archive.clone(),
+                scratch: scratch.clone(),
             };
             let (inputs, next) = (inputs.clone(), next.clone());
             tokio::task::spawn_blocking(move || reader.run(&inputs, &next));
         }
-        Scan { reports, progress }
+        Scan { reports, progress, _scratch: scratch }
     }
 }
 
@@ -93,6 +110,8 @@ struct Reader {
     held: Detected,
     /// Packed here: what many threads allocate and another frees is dear.
     filed: Held,
+    archive: Option<ScanArchive>,
+    scratch: Arc<Scratch>,
 }
 
 /// Whoever collects the reports is gone, or wants no more.
@@ -110,8 +129,8 @@ impl Reader {
     }
 
     fn read(&mut self, input: &Input) -> Result<(), Stopped> {
-        let source = match input.open(self.progress.stop.clone()) {
-            Ok(source) => source,
+        let (source, mut rows) = match self.open(input) {
+            Ok(opened) => opened,
             Err(error) => return self.send(Report::Unreadable(format!("{}: {error}", input.name))),
         };
         let counted = Counted { inner: source, progress: self.progress.clone() };
@@ -132,13 +151,34 @@ impl Reader {
                     if findings.len().max(follow_up.len()) >= BATCH || self.filed.bytes() >= FILED {
                         self.flush()?;
                     }
+                    self.archived(rows.as_mut().map(|rows| rows.push(Decoded::Event(event))))?;
                 }
                 Decoded::DeadLetter(letter) => {
-                    self.send(Report::DeadLetter { input: input.name.clone(), letter })?;
+                    self.send(Report::DeadLetter { input: input.name.clone(), letter: letter.clone() })?;
+                    self.archived(rows.as_mut().map(|rows| rows.push(Decoded::DeadLetter(letter))))?;
                 }
             }
         }
-        if self.stopped() { self.flush().and(Err(Stopped)) } else { Ok(()) }
+        if self.stopped() {
+            return self.flush().and(Err(Stopped));
+        }
+        self.archived(rows.map(InputRows::finish))
+    }
+
+    /// Opens an input, and begins its rows where they are archived.
+    fn open(&self, input: &Input) -> io::Result<(Box<dyn Read + Send>, Option<InputRows>)> {
+        let stop = self.progress.stop.clone();
+        let Some(archive) = &self.archive else { return Ok((input.open(stop)?, None)) };
+        let (source, sha256) = input.open_hashed(stop, self.scratch.folder())?;
+        Ok((source, Some(archive.begin(sha256))))
+    }
+
+    /// Reports rows that could not be archived, which ends the scan.
+    fn archived(&self, done: Option<Result<(), Failure>>) -> Result<(), Stopped> {
+        match done {
+            Some(Err(failure)) => self.send(Report::Unarchived(failure)).and(Err(Stopped)),
+            _ => Ok(()),
+        }
     }
 
     /// How many findings the event makes.

@@ -1,6 +1,6 @@
 //! [`Scratch`]: where a scan puts what is too much for memory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A folder of our own among the system's temporary files, removed with everything in it when this is dropped. Whoever writes
 /// into it makes it.
@@ -11,6 +11,11 @@ impl Scratch {
     /// One for this purpose, of which a process has one.
     pub(crate) fn new(purpose: &str) -> Scratch {
         Scratch(std::env::temp_dir().join(format!("dial-scan-{}-{purpose}", std::process::id())))
+    }
+
+    /// The folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
     }
 
     /// A file in it.

@@ -61,7 +61,7 @@ pub(crate) async fn actors(settings: &Settings, folder: Option<&Path>) -> Result
 }
 
 /// The stores that the detect role records in: those of the folder that was named, else DynamoDB when a stream is set, else
-/// those of the data folder. New findings are passed on to `news`, and their alerts are owed to the sinks of the settings.
+/// those of the data folder. New findings are passed on to `news`, and owed to the archive and the sinks of the settings.
 ///
 /// # Errors
 /// When one of them cannot be opened.
@@ -76,7 +76,7 @@ pub(crate) async fn to_record(
         return Ok(Ports {
             windows: Arc::new(DynamoWindowStore::new(client.clone(), settings.tables.windows(), retention)),
             actors: Arc::new(DynamoActorStore::new(client.clone(), settings.tables.actors())),
-            findings: owing(settings, Arc::new(DynamoFindingStore::new(client, settings.tables.findings()))),
+            findings: owing(Arc::new(DynamoFindingStore::new(client, settings.tables.findings()))),
             news,
         });
     }
@@ -84,7 +84,7 @@ pub(crate) async fn to_record(
     Ok(Ports {
         windows: Arc::new(SqliteWindowStore::open(data.windows_file(), retention).await?),
         actors: Arc::new(SqliteActorStore::open(data.actors_file()).await?),
-        findings: owing(settings, Arc::new(SqliteFindingStore::open(data.findings_file()).await?)),
+        findings: owing(Arc::new(SqliteFindingStore::open(data.findings_file()).await?)),
         news,
     })
 }
@@ -141,15 +141,11 @@ pub(crate) async fn archive(settings: &Settings) -> Result<Arc<dyn ObjectStore>>
     }
 }
 
-/// The archive at `s3://BUCKET/PREFIX` or in a folder.
-async fn archive_at(location: &str) -> Result<Arc<dyn ObjectStore>> {
-    match location.strip_prefix("s3://") {
-        Some(address) => {
-            let (bucket, prefix) = bucket::split(address)?;
-            Ok(Arc::new(S3Store::new(aws::s3(&aws::config().await), bucket, prefix)))
-        }
-        None => archive_folder(Path::new(location)),
-    }
+/// The archive at `s3://BUCKET/PREFIX`, or in a folder.
+pub(crate) async fn archive_at(location: &str) -> Result<Arc<dyn ObjectStore>> {
+    let Some(address) = location.strip_prefix("s3://") else { return archive_folder(Path::new(location)) };
+    let (bucket, prefix) = bucket::split(address)?;
+    Ok(Arc::new(S3Store::new(aws::s3(&aws::config().await), bucket, prefix)))
 }
 
 /// The archive at this place, or else at that of the settings, and whether that is on S3; `None` when it is a folder that is

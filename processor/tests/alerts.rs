@@ -93,6 +93,7 @@ async fn storm(seed: u64) {
     until_told(&scene, calm.findings + plan.findings).await;
     check_attempts(&scene, killed);
     check_arrivals(&scene).await;
+    check_archive(&scene).await;
     a.stop(&scene);
     b.stop(&scene);
     check_lag(&calm_lags, &lags);
@@ -167,6 +168,14 @@ fn check_attempts(scene: &Scene, killed: Instant) {
     }
     assert!(repeated * 20 <= messages, "{repeated} of {messages} messages were taken again");
     assert!(BAD.iter().all(|mood| met.contains(mood)), "only {met:?} were met");
+}
+
+/// Every finding is in the archive in its last version.
+async fn check_archive(scene: &Scene) {
+    let [recorded, archived] = scene.archived().await;
+    let lacking: Vec<_> = recorded.difference(&archived).collect();
+    assert!(lacking.is_empty(), "not archived: {lacking:?}\n{}", scene.logs());
+    println!("  {} findings are archived, in {} rows", recorded.len(), archived.len());
 }
 
 /// What AWS took is in the queues behind it.

@@ -13,19 +13,22 @@ use serde_json::Value;
 use support::receiver::Receiver;
 use support::{Folder, handful, lines};
 
-/// The sinks as they are listed, by name.
+/// The sinks of the settings as they are listed, by name; the archive is always among them.
 fn listed(folder: &Folder) -> Vec<(String, Value)> {
     let lines = folder.run("sinks list").expect(0, &[]).lines();
-    lines.into_iter().map(|line| (line["sink"].as_str().unwrap().to_owned(), line)).collect()
+    let named = lines.into_iter().map(|line| (line["sink"].as_str().unwrap().to_owned(), line));
+    let (archive, others): (Vec<_>, Vec<_>) = named.partition(|(name, _)| name == "archive");
+    assert_eq!((archive.len(), archive[0].1["kind"].as_str()), (1, Some("archive")));
+    others
 }
 
 #[test]
 fn without_sinks_there_is_nothing_to_list() {
     let folder = Folder::new();
-    let ended = folder.run("sinks list").expect(0, &[]);
-    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", ""));
+    assert!(listed(&folder).is_empty());
     let shown = folder.run_on_terminal("sinks list").expect(0, &[]).out;
     assert!(shown.contains("there are no sinks") && shown.contains("[sinks.NAME]"), "{shown}");
+    assert!(shown.contains("all is archived"), "{shown}");
     folder.run("sinks test soc").expect(2, &["since there are none", "[sinks.soc]"]);
     folder.run("sinks list --data nowhere").expect(2, &["there is no such folder"]);
     // One that was never sent anything.

@@ -5,13 +5,15 @@
 //! [`dynamodb`] for production. [`failing`] wraps any of them and injects failures. [`windows`] holds a second port, with
 //! as many implementations: the matches of correlations whose windows are open.
 //!
-//! [`actors`] keeps who is behind temporary credentials, behind a port of its own.
+//! [`actors`] keeps who is behind temporary credentials, behind a port of its own; [`archive`] is the port to where recorded
+//! findings are kept for good.
 //!
 //! What a merge is, is decided in `dial-rules`; what an update means for a stored finding, how often a write is tried
 //! again and which findings a filter lets through is decided by pure functions here. The implementations only read and
 //! write.
 
 pub mod actors;
+pub mod archive;
 pub mod arn;
 pub mod aws_error;
 mod bounds;

@@ -33,6 +33,8 @@ pub enum Growth {
     Updates,
     /// Every message stands alone: growth waits for a digest.
     Digests,
+    /// Nothing is urgent: what comes gathers for a while, the first too.
+    Batches,
 }
 
 /// What a destination calls a message that was sent: the `ts` of Slack, the id of a case. At most 1,024 bytes.

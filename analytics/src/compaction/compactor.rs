@@ -31,9 +31,9 @@ pub enum CompactError {
     /// It is not known which files count.
     #[error(transparent)]
     Visibility(#[from] VisibilityError),
-    /// A file's footer could not be read.
+    /// A file's footer could not be read, although the store gave it.
     #[error(transparent)]
-    Footer(#[from] FooterError),
+    Footer(FooterError),
     /// A file could not be merged with others.
     #[error("{key}: {source}")]
     Merge {
@@ -58,6 +58,15 @@ pub enum CompactError {
     /// The program is ending.
     #[error("the program is ending")]
     Stopped,
+}
+
+impl From<FooterError> for CompactError {
+    fn from(error: FooterError) -> CompactError {
+        match error {
+            FooterError::Store(error) => CompactError::Store(error),
+            error => CompactError::Footer(error),
+        }
+    }
 }
 
 /// What came of a day.

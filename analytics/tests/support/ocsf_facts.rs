@@ -107,7 +107,10 @@ impl Walk<'_> {
         if fact["object"] == true {
             // An object without attributes of its own may have any.
             if kind == "object" {
-                return if value.is_object() { () } else { self.fault(at, "is no object") };
+                if !value.is_object() {
+                    self.fault(at, "is no object");
+                }
+                return;
             }
             let object = &self.facts["objects"][kind];
             let object = if object.is_null() { panic!("{at}: no facts of the object {kind}") } else { object };

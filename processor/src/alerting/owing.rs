@@ -14,7 +14,7 @@ use dial_sinks::store::{FindingStore, RecordOutcome, StoreError};
 
 use crate::clock::now;
 
-/// The store behind the straight line where the settings name sinks.
+/// The store behind the straight line.
 #[derive(Debug)]
 pub(crate) struct OwingFindingStore {
     store: Arc<dyn Outbox>,

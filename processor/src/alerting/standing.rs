@@ -1,6 +1,7 @@
 //! [`Standing`]: how far a finding is on its way to a sink, for whoever looks at it.
 
 use dial_rules::event::{Millis, rfc3339};
+use dial_sinks::archive::ARCHIVE;
 use dial_sinks::outbox::alert::Alert;
 use dial_sinks::outbox::dead::DeadAlert;
 use dial_sinks::outbox::store::{Outbox, Owed, Progress};
@@ -66,7 +67,7 @@ pub(crate) enum State {
 }
 
 /// How far a finding is on its way to each sink that it goes to, by their names, and first of all whether a worker has yet to
-/// see which these are. Nothing of one that nobody is told of.
+/// see which these are. Nothing of one that nobody is told of; that it is archived is no news.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -74,7 +75,7 @@ pub(crate) async fn standings(store: &dyn Outbox, finding_id: &str) -> Result<Ve
     let Some(owed) = store.owed(&[finding_id.to_owned()]).await?.pop() else { return Ok(Vec::new()) };
     let since = owed.due.map(|since| Standing { sink: None, state: State::Owed { since } });
     let mut standings: Vec<Standing> = since.into_iter().collect();
-    for (sink, progress) in &owed.progress {
+    for (sink, progress) in owed.progress.iter().filter(|(sink, _)| *sink != ARCHIVE) {
         let row = store.rows(std::slice::from_ref(&progress.alert)).await?.pop();
         let until = row.as_ref().and_then(|row| row.due).map(|(_, at)| at);
         let alert = row.and_then(|row| serde_json::from_str::<Alert>(&row.body).ok());

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use comfy_table::Cell;
 use dial_analytics::ddl::{self, Dialect, Place, Statement};
+use dial_analytics::folders::Folders;
+use dial_analytics::parts::{self, Parts};
 use dial_analytics::table::{PARTITION, TABLES, Table};
 use dial_analytics::views::VIEWS;
 use dial_rules::nearest::nearest;
@@ -75,9 +77,13 @@ fn athena(args: &ArchiveDdl, location: &str) -> Result<Vec<Statement>> {
         return Err(Failure::Usage("--last is before --first: no query would see anything".to_owned()));
     }
     let place = place.days(args.first, args.last);
-    let tables = TABLES.map(|table| ddl::create_table(table, &place));
-    let views = VIEWS.map(|view| view.create(Dialect::Athena));
-    Ok([ddl::create_database(&place)].into_iter().chain(tables).chain(views).collect())
+    let mut statements = vec![ddl::create_database(&place)];
+    for (table, parts) in TABLES.into_iter().filter_map(|table| Some((table, Parts::of(table)?))) {
+        statements.extend(parts.all().map(|part| ddl::create_table(part, &place)));
+        statements.push(parts::athena_view(table, &parts));
+    }
+    statements.extend(VIEWS.map(|view| view.create(Dialect::Athena)));
+    Ok(statements)
 }
 
 fn duckdb(root: &str, empty: impl Fn(&Table) -> bool) -> impl Iterator<Item = Statement> {
@@ -87,9 +93,11 @@ fn duckdb(root: &str, empty: impl Fn(&Table) -> bool) -> impl Iterator<Item = St
     [zone].into_iter().chain(tables).chain(views)
 }
 
-/// Whether the table has a file in this folder. What cannot be read is DuckDB's to complain of.
+/// Whether the table has a file in this folder, written or compacted. What cannot be read is DuckDB's to complain of.
 fn has_files(root: &Path, table: &Table) -> bool {
-    let days = fs::read_dir(root.join(table.folder)).into_iter().flatten().flatten();
+    let folders = Folders::of(table);
+    let folders = [folders.written(), folders.compacted()].map(|folder| fs::read_dir(root.join(folder)));
+    let days = folders.into_iter().flatten().flatten().flatten();
     let is_day = |name: &str| name.starts_with(&format!("{PARTITION}="));
     let days = days.filter(|day| day.file_name().to_str().is_some_and(is_day));
     let files = days.flat_map(|day| fs::read_dir(day.path()).into_iter().flatten().flatten());

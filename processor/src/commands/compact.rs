@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use comfy_table::Cell;
-use dial_analytics::compaction::plan::{Action, DayFiles, Policy, Standing};
+use dial_analytics::compaction::plan::{DayFiles, Policy, Standing};
 use dial_analytics::compaction::{CompactError, Compactor, End, Report};
 use dial_analytics::layout::Day;
 use dial_analytics::store::ObjectStore;

@@ -11,6 +11,8 @@ use dial_ingest::{InitialPosition, PollPace, PrefetchBudget, Read, StreamClient}
 use dial_rules::event::Millis;
 use dial_rules::finding::Finding;
 use dial_rules::policy::Policy;
+use dial_rules::policy::routing::Routing;
+use dial_rules::ruleset::RuleSet;
 use dial_rules::severity::Severity;
 use dial_rules::tables::Tables;
 use dial_sinks::actors::sqlite::SqliteActorStore;
@@ -21,6 +23,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerting::Alerting;
+use crate::alerting::desk::AlertDesk;
 use crate::archiver::Archive;
 use crate::assess::Assessor;
 use crate::cli;
@@ -32,6 +36,7 @@ use crate::failure::{Failure, Outcome, Result};
 use crate::follow_ups::Follower;
 use crate::output::{Output, note, thousands};
 use crate::roles::{self, Crew, Role, Shift};
+use crate::settings::Settings;
 use crate::{rule_files, settings, stores};
 
 /// The day that is played: 3 March 2026, a Tuesday. Always the same, so that its findings are.
@@ -69,10 +74,12 @@ pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
     let (news, arriving) = mpsc::unbounded_channel();
     let counts = Arc::new(Counts::default());
     let windows = Arc::new(windows);
-    let ports = Ports { windows, actors: actors.clone(), findings: findings.clone(), news: news.clone() };
-    let follower = Follower::new(Correlator::new(rules.clone(), ports, counts.correlation.clone()));
-    let enricher = Enricher::of_tables(rules.tables().clone()).with_actors(actors);
+    let enricher = Enricher::of_tables(rules.tables().clone()).with_actors(actors.clone());
     let assessor = Assessor::new(Policy::default(), enricher);
+    let alerting = archiving(&args, findings, &rules, &assessor).await?;
+    let findings = alerting.findings();
+    let ports = Ports { windows, actors, findings: findings.clone(), news: news.clone() };
+    let follower = Follower::new(Correlator::new(rules.clone(), ports, counts.correlation.clone()));
     let tables = assessor.enricher().live().watch();
     // The day that is played is long over.
     let allowed_lateness = Millis::MAX;
@@ -111,10 +118,25 @@ pub(crate) async fn run(args: cli::Demo, output: &Output) -> Result<Outcome> {
     let watcher = tokio::spawn(stop_when_read(player, counts.clone(), archived, total, shutdown.clone()));
     let crew = Crew::new(&(stream as Arc<dyn StreamClient>), roles, &shift);
     let show = Show { bar: progress_bar(total), assessor, counts: counts.clone() };
-    let (ran, shown) = tokio::join!(roles::run(crew, shutdown), show.until_end(arriving, output));
+    let work = async { tokio::join!(roles::run(crew, shutdown), show.until_end(arriving, output)) };
+    // No signal ends this: what was played is all there is.
+    let (ran, shown) = alerting.beside(work, &CancellationToken::new()).await;
     watcher.abort();
     ran?;
     conclude(&args, &counts, &shown?, output)
+}
+
+/// Findings are owed to nobody but the archive.
+async fn archiving(
+    args: &cli::Demo,
+    findings: Arc<SqliteFindingStore>,
+    rules: &Arc<RuleSet>,
+    assessor: &Assessor,
+) -> Result<Alerting> {
+    let mut settings = Settings::default();
+    settings.data.folder.clone_from(&args.data);
+    let desk = AlertDesk { assessor: assessor.clone(), routing: Routing::default(), rules: rules.clone() };
+    Alerting::open(&settings, findings, desk).await
 }
 
 /// Makes the folder, and empties it if a demo made it before.
@@ -251,8 +273,9 @@ fn conclude(args: &cli::Demo, counts: &Counts, by_severity: &[u64; 5], output: &
     if output.is_json() {
         return Ok(Outcome::Fine);
     }
-    output
-        .line(&format!("\nThe findings are in {data}/findings.db, the events as Parquet in {data}/events/. Next:\n"))?;
+    output.line(&format!(
+        "\nThe findings are in {data}/findings.db, events and findings as Parquet beside it. Next:\n"
+    ))?;
     let dial = program();
     for (command, what) in [
         (format!("{dial} findings list --data {data}"), "what was found, the quiet ones too"),

@@ -11,7 +11,6 @@ use dial_rules::policy::routing::Routing;
 use dial_rules::ruleset::RuleSet;
 use dial_sinks::actors::dynamodb::{self as actors, DynamoActorStore};
 use dial_sinks::dynamodb::{DynamoFindingStore, create_table};
-use dial_sinks::store::FindingStore;
 use dial_sinks::windows::dynamodb::{self as windows, DynamoWindowStore};
 use futures::future::OptionFuture;
 use tokio::signal::unix::{SignalKind, signal};
@@ -98,14 +97,14 @@ async fn follow_stream(
     shutdown: CancellationToken,
 ) -> Result<Outcome> {
     let listener = listener(args, settings).await?;
-    if let Some(remark) = settings.archive_remark().filter(|_| wants(args, RoleName::Archive)) {
+    if let Some(remark) = settings.archive_remark() {
         tracing::warn!("{remark}");
     }
     let config = aws::config().await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let (news, arriving) = mpsc::unbounded_channel();
     let counts = Arc::new(Counts::default());
-    let (mut running, mut alerting) = (Vec::new(), None);
+    let (mut running, mut alerting, mut archiving) = (Vec::new(), None, None);
     let lease_table = |role| Arc::new(DynamoLeases::new(dynamodb.clone(), settings.tables.leases(role)));
     if wants(args, RoleName::Detect) {
         create_table(&dynamodb, &settings.tables.findings()).await?;
@@ -118,8 +117,9 @@ async fn follow_stream(
         let windows = Arc::new(DynamoWindowStore::new(dynamodb.clone(), windows, retention));
         assessor = assessor.with_actors(actors.clone());
         let desk = AlertDesk { assessor: assessor.clone(), routing, rules: rules.clone() };
-        alerting = Alerting::open(settings, findings.clone(), desk).await?;
-        let findings = alerting.as_ref().map_or(findings as Arc<dyn FindingStore>, Alerting::findings);
+        let opened = Alerting::open(settings, findings, desk).await?;
+        let findings = opened.findings();
+        alerting = Some(opened);
         let ports = Ports { windows, actors, findings: findings.clone(), news: news.clone() };
         let follower = Follower::new(Correlator::new(rules.clone(), ports, counts.correlation.clone()));
         let allowed_lateness = settings.correlation.allowed_lateness();
@@ -137,6 +137,8 @@ async fn follow_stream(
     if wants(args, RoleName::Archive) {
         let archive =
             Archive::new(stores::archive(settings).await?, &settings.archive, assessor.enricher().live().watch());
+        let archive = archive.counting(counts.clamped.clone());
+        archiving = Some(archive.meter());
         running.push(Role {
             name: "archive",
             leases: lease_table("archive"),
@@ -157,7 +159,7 @@ async fn follow_stream(
     let crew = Crew::new(&client, running, &shift);
     let sources = assessor.enricher().clone();
     let monitor = Monitor::new(shift.worker_id, crew.monitors(), counts.clone(), sources, shutdown.clone());
-    let monitor = monitor.with_door(door).with_alerts(alerting.as_ref().map(Alerting::offers));
+    let monitor = monitor.with_door(door).with_alerts(alerting.as_ref().map(Alerting::offers)).with_archive(archiving);
     let serving = listener.map(|listener| listener.serve(Arc::new(monitor)));
     let accepting = OptionFuture::from(accepting);
     let showing = show(arriving, &assessor, &counts, output);

@@ -32,11 +32,14 @@ use crate::output::{Output, note, number_cell, plain, severity_cell, thousands};
 use crate::pile::Pile;
 use crate::rule_files::Governed;
 use crate::scan::{Progress, Report, Scan};
+use crate::scan_archive::{ScanArchive, Tally};
 use crate::settings::Settings;
-use crate::{clock, context, rule_files};
+use crate::{clock, context, rule_files, stores};
 
 /// How many dead letters are told one by one.
 const LETTERS_TOLD: u64 = 20;
+/// How many files are read at a time at most, unless told otherwise, where they are archived.
+const ARCHIVING_THREADS: usize = 8;
 /// How many of the worst findings a person is shown.
 const WORST_SHOWN: usize = 15;
 
@@ -48,11 +51,15 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     for remark in settings.remarks(&tables.accounts, clock::now()) {
         tracing::warn!("{remark}");
     }
+    let archive = match &args.archive {
+        Some(place) => Some(ScanArchive::new(stores::archive_at(place).await?, tables.clone(), settings.archive.raw)),
+        None => None,
+    };
     let inputs = Inputs::find(&args.paths).await?;
-    let threads = args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let threads = threads(&args);
     let total: u64 = inputs.list.iter().map(|input| input.size).sum();
     let started = Instant::now();
-    let scan = Scan::start(rules.clone(), &tables, inputs.list, threads);
+    let scan = Scan::start(rules.clone(), &tables, inputs.list, threads, archive.clone());
     stop_on_signal(scan.progress.clone())?;
 
     let (keep, links) = match args.save {
@@ -72,7 +79,9 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     let actors = collected.links.store().await?;
     collected.correlate(actors.as_ref(), &least).await?;
     let assessor = assessor.with_actors(actors);
-    let summary = Summary::of(&mut collected.pile, &assessor, output).await?;
+    // What was found before a signal may say less than what is found the next time.
+    let shelves = archive.as_ref().filter(|_| !collected.stopped());
+    let summary = Summary::of(&mut collected.pile, &assessor, shelves, output).await?;
     let took = started.elapsed();
     for problem in inputs.unreadable.iter().chain(&collected.unreadable) {
         note(&format!("cannot be read: {}", plain(problem)));
@@ -81,6 +90,9 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
         summary.print(output)?;
     }
     note(&sentence(&collected, inputs.passed_over, took, &summary));
+    if let (Some(archive), Some(place)) = (&archive, &args.archive) {
+        note(&archived(archive.tally(), place));
+    }
     if args.save && summary.total + summary.hidden() > 0 {
         note(&kept(settings));
     }
@@ -93,6 +105,35 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     } else {
         Outcome::Fine
     })
+}
+
+/// How many files are read at a time. Each may hold a file of the archive in memory, so fewer are unless more are asked for.
+fn threads(args: &cli::Scan) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = if args.archive.is_some() { ARCHIVING_THREADS } else { usize::MAX };
+    args.threads.map_or(cores.min(most), usize::from)
+}
+
+/// What was archived, and where.
+fn archived(tally: &Tally, place: &str) -> String {
+    let [rows, findings, created, existed, clamped] =
+        [&tally.rows, &tally.findings, &tally.created, &tally.existed, &tally.clamped]
+            .map(|count| count.load(Ordering::Relaxed));
+    let mut text = format!(
+        "archived in {}: {} events and {} findings, {} new files",
+        plain(place),
+        thousands(rows),
+        thousands(findings),
+        thousands(created)
+    );
+    if existed > 0 {
+        text += &format!(", {} were there already", thousands(existed));
+    }
+    if clamped > 0 {
+        text +=
+            &format!("; {} events say a day that is out of all reason and lie under the nearest", thousands(clamped));
+    }
+    text
 }
 
 /// Where matches wait for those that they may belong together with.
@@ -176,6 +217,7 @@ async fn collect(
                 Some(Report::Findings(findings)) => collected.add(findings, least).await?,
                 Some(Report::Filed(filed)) => collected.sweep.join(filed).await?,
                 Some(Report::Unfiled(error)) => return Err(error.into()),
+                Some(Report::Unarchived(failure)) => return Err(failure),
                 Some(Report::Links(links)) => {
                     collected.sweep.learn(&links).await?;
                     collected.links.add(links).await?;
@@ -272,10 +314,21 @@ struct Summary {
 
 impl Summary {
     /// Counts the findings and, when they are to be printed as JSON, prints them on the way.
-    async fn of(pile: &mut Pile, assessor: &Assessor, output: &Output) -> Result<Summary> {
+    /// All of them are archived, where that is wanted.
+    async fn of(
+        pile: &mut Pile,
+        assessor: &Assessor,
+        archive: Option<&ScanArchive>,
+        output: &Output,
+    ) -> Result<Summary> {
         let mut summary = Summary::default();
+        let mut rows = archive.map(ScanArchive::findings);
         pile.visit(async |findings| {
-            for assessment in assessor.assess(findings).await {
+            let assessed = assessor.assess(findings).await;
+            if let Some(rows) = &mut rows {
+                rows.add(assessed.iter().cloned()).await?;
+            }
+            for assessment in assessed {
                 summary.by_status[assessment.disposition.status as usize] += 1;
                 if assessment.is_open() {
                     if output.is_json() {
@@ -287,6 +340,9 @@ impl Summary {
             Ok::<(), Failure>(())
         })
         .await?;
+        if let Some(rows) = rows {
+            rows.finish().await?;
+        }
         Ok(summary)
     }
 

@@ -39,19 +39,24 @@ impl Gate {
     }
 
     /// One passage before a call takes effect and one after it. Whoever is too late never comes back.
-    async fn pass(&self) {
+    pub(super) async fn pass(&self) {
         if self.passed.fetch_add(1, Ordering::Relaxed) >= self.closes {
             self.closed.notify_one();
             std::future::pending::<()>().await;
         }
-        let wait = self.dice.lock().unwrap().below(usize::try_from(self.slowest.as_millis()).unwrap() + 1);
-        match wait {
-            0 => tokio::task::yield_now().await,
-            wait => sleep(Duration::from_millis(wait as u64)).await,
+        match self.delay() {
+            Duration::ZERO => tokio::task::yield_now().await,
+            wait => sleep(wait).await,
         }
     }
 
-    async fn around<T>(&self, call: impl Future<Output = T>) -> T {
+    /// How long something takes.
+    pub(super) fn delay(&self) -> Duration {
+        let most = usize::try_from(self.slowest.as_millis()).unwrap();
+        Duration::from_millis(self.dice.lock().unwrap().below(most + 1) as u64)
+    }
+
+    pub(super) async fn around<T>(&self, call: impl Future<Output = T>) -> T {
         self.pass().await;
         let answer = call.await;
         self.pass().await;

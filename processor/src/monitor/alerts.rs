@@ -110,6 +110,7 @@ mod tests {
             store: Arc::new(MemoryFindingStore::default()),
             desk: Arc::new(Nowhere),
             sinks: BTreeMap::new(),
+            archive: None,
         };
         let courier = Courier::new(ports, Pace::default(), "w", Clock::system());
         let offers = courier.offers();

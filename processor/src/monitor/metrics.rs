@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::alerts;
 use super::exposition::{Exposition, Kind};
 use super::snapshot::{RoleSnapshot, Snapshot};
+use crate::archiver::meter;
 use crate::correlator::Correlated;
 use crate::door;
 use crate::enrich::meter::Reading;
@@ -31,9 +32,13 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     leases(&mut out, snapshot);
     table(&mut out, snapshot);
     detect(&mut out, snapshot);
+    archive(&mut out, snapshot);
     context(&mut out, snapshot);
     if let Some(reading) = &snapshot.alerts {
         alerts::render(&mut out, reading);
+    }
+    if let Some(archive) = &snapshot.archive {
+        meter::render(&mut out, archive);
     }
     if let Some(door) = &snapshot.door {
         door::meter::render(&mut out, door);
@@ -134,6 +139,15 @@ fn detect(out: &mut Exposition, snapshot: &Snapshot) {
     for (status, count) in Status::ALL.into_iter().zip(snapshot.done.by_status) {
         out.sample(&[("status", status.as_str())], count);
     }
+}
+
+fn archive(out: &mut Exposition, snapshot: &Snapshot) {
+    if !snapshot.roles.is_empty() && !snapshot.roles.iter().any(|role| role.name == "archive") {
+        return;
+    }
+    let help = "Rows archived under another day than their event says, since that is out of all reason.";
+    out.metric(Kind::Counter, "dial_archive_clamped_rows_total", help);
+    out.sample(&[], snapshot.done.clamped);
 }
 
 fn correlation(out: &mut Exposition, done: &Correlated) {

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::archiver::meter::Meter;
 use crate::clock;
 use crate::detector::Counts;
 use crate::door;
@@ -42,6 +43,7 @@ pub(crate) struct Monitor {
     shutdown: CancellationToken,
     door: Option<door::Watch>,
     alerts: Option<Offers>,
+    archive: Option<Meter>,
 }
 
 impl Monitor {
@@ -64,6 +66,7 @@ impl Monitor {
             shutdown,
             door: None,
             alerts: None,
+            archive: None,
         }
     }
 
@@ -72,9 +75,14 @@ impl Monitor {
         Monitor { door, ..self }
     }
 
-    /// The same with an outbox, if the settings name sinks.
+    /// The same with an outbox, if it records findings.
     pub(crate) fn with_alerts(self, alerts: Option<Offers>) -> Monitor {
         Monitor { alerts, ..self }
+    }
+
+    /// The same with the archive role, if it has that.
+    pub(crate) fn with_archive(self, archive: Option<Meter>) -> Monitor {
+        Monitor { archive, ..self }
     }
 
     /// The worker as it is now.
@@ -96,12 +104,14 @@ impl Monitor {
                 new_findings: self.counts.new_findings(),
                 by_status: self.counts.by_status(),
                 links: self.counts.links.load(Ordering::Relaxed),
+                clamped: self.counts.clamped.load(Ordering::Relaxed),
                 waiting: self.counts.waiting.load(Ordering::Relaxed),
                 correlation: self.counts.correlation.read(),
             },
             sources: self.sources.readings(),
             door: self.door.as_ref().map(door::Watch::read),
             alerts: self.alerts.as_ref().map(|offers| alerts::Reading::of(offers, clock::now())),
+            archive: self.archive.as_ref().map(Meter::read),
             // After the looks, so that no time in them lies ahead.
             now: Instant::now(),
         }

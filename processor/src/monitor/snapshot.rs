@@ -8,6 +8,7 @@ use dial_rules::policy::Status;
 use tokio::time::Instant;
 
 use super::alerts;
+use crate::archiver::meter;
 use crate::correlator::Correlated;
 use crate::door;
 use crate::enrich::meter::Reading;
@@ -33,8 +34,10 @@ pub(crate) struct Snapshot {
     pub(crate) sources: Vec<Reading>,
     /// The door by which events are posted, where there is one.
     pub(crate) door: Option<door::meter::Reading>,
-    /// The outbox, where the settings name sinks.
+    /// The outbox, where findings are recorded.
     pub(crate) alerts: Option<alerts::Reading>,
+    /// The archive role, where this worker has it.
+    pub(crate) archive: Option<meter::Reading>,
 }
 
 /// One role of it.
@@ -54,6 +57,8 @@ pub(crate) struct Done {
     /// New findings by status, in the order of [`Status::ALL`].
     pub(crate) by_status: [u64; Status::ALL.len()],
     pub(crate) links: u64,
+    /// Rows that the archive keeps on another day than their event says.
+    pub(crate) clamped: u64,
     /// How much of what batches lead to is under way.
     pub(crate) waiting: u64,
     pub(crate) correlation: Correlated,
@@ -153,6 +158,7 @@ pub(crate) mod tests {
             new_findings: 4,
             by_status: [2, 1, 0, 1, 0],
             links: 7,
+            clamped: 1,
             waiting: 3,
             correlation: Correlated {
                 filed: 40,
@@ -194,6 +200,14 @@ pub(crate) mod tests {
             dropped: 2,
             now: 1_777_600_012_500,
         };
+        let archive_reading = meter::Reading {
+            files: 12,
+            rows: 3_000,
+            dead_letters: 2,
+            bytes: 640_000,
+            failures: [0, 3, 0, 1, 0],
+            waiting: BTreeMap::from([("shardId-000000000001".to_owned(), Duration::from_millis(42_500))]),
+        };
         Snapshot {
             worker_id,
             started,
@@ -205,6 +219,7 @@ pub(crate) mod tests {
             sources: vec![reputation],
             door: None,
             alerts: Some(alerts),
+            archive: Some(archive_reading),
         }
     }
 

@@ -17,17 +17,23 @@ pub(crate) struct Archive {
     pub(crate) flush_mib: u64,
     /// A file is written once its oldest row has waited so many seconds.
     pub(crate) flush_seconds: u64,
+    /// Findings gather for so many seconds before they are written.
+    pub(crate) findings_seconds: u64,
 }
 
 impl Default for Archive {
     fn default() -> Self {
-        Archive { location: None, raw: true, flush_mib: 128, flush_seconds: 300 }
+        Archive { location: None, raw: true, flush_mib: 128, flush_seconds: 300, findings_seconds: 300 }
     }
 }
 
 impl Archive {
     pub(super) fn faults(&self) -> Vec<Fault> {
-        let mut faults = positive(&[("flush_mib", self.flush_mib), ("flush_seconds", self.flush_seconds)]);
+        let mut faults = positive(&[
+            ("flush_mib", self.flush_mib),
+            ("flush_seconds", self.flush_seconds),
+            ("findings_seconds", self.findings_seconds),
+        ]);
         let address = self.location.as_deref().filter(|location| location.starts_with("s3://"));
         if address.is_some_and(|address| !is_s3_address(address)) {
             let why = "names no bucket that S3 takes: write s3://BUCKET/PREFIX; a bucket's name is 3 to 63 of a-z, 0-9, \

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use dial_rules::fault::{Fault, segment};
 use dial_rules::nearest::nearest;
+use dial_sinks::archive::ARCHIVE;
 use serde::{Deserialize, Serialize};
 
 use super::secret_place::SecretPlace;
@@ -175,6 +176,10 @@ pub(super) fn faults(sinks: &Sinks) -> Vec<Fault> {
             let message = format!("is no name of a sink: write letters, digits, `-` and `_`, at most {LONGEST_NAME}");
             faults.push(Fault::new("", message));
         }
+        if name == ARCHIVE {
+            let message = "is what DIAL calls its archive, which every finding goes to already: choose another name";
+            faults.push(Fault::new("", message));
+        }
         let name = segment(name);
         faults.into_iter().map(move |fault| fault.within(&name)).collect::<Vec<_>>()
     };
@@ -260,5 +265,6 @@ mod tests {
         assert!(wrong.starts_with("soc.token is no key of kind \"sns\"") && wrong.contains("`topic`"), "{wrong}");
         assert!(told("[soc]\nkind = \"sqs\"\nqueue = \" \"").starts_with("soc.queue is empty"));
         assert!(told("[\"a b\"]\nkind = \"stdout\"").starts_with("\"a b\" is no name of a sink"));
+        assert!(told("[archive]\nkind = \"stdout\"").starts_with("archive is what DIAL calls its archive"));
     }
 }

@@ -9,6 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_eventbridge::types::Target;
 use aws_sdk_sqs::types::QueueAttributeName;
+use dial_analytics::folder::FolderStore;
+use dial_analytics::read;
+use dial_analytics::store::ObjectStore;
 use dial_emulators::{Kinesis, Ministack, sdk_config, unique};
 use dial_ingest::LeaseStore;
 use dial_ingest::dynamodb::DynamoLeases;
@@ -162,7 +165,7 @@ impl Scene {
         let settings = format!(
             "[stream]\nname = {STREAM:?}\ninitial_position = \"trim-horizon\"\n[worker]\nfailover_seconds = {FAILOVER}\n\
              [tables]\nprefix = {prefix:?}\n[metrics]\nlisten = \"off\"\n\
-             [alerts]\ndigest_seconds = 2\nupdate_seconds = 1\ndedup_seconds = 3600\n\
+             [archive]\nfindings_seconds = 2\n[alerts]\ndigest_seconds = 2\nupdate_seconds = 1\ndedup_seconds = 3600\n\
              [sinks.bot]\nkind = \"slack\"\ntoken = \"env:BOT_TOKEN\"\nchannel = \"C1\"\nurl = \"{}/api/\"\n\
              [sinks.hook]\nkind = \"slack\"\nwebhook = \"env:HOOK\"\n\
              [sinks.web]\nkind = \"webhook\"\nurl = \"{}/alerts\"\nsigning_key = \"env:SIGNING_KEY\"\n\
@@ -247,6 +250,21 @@ impl Scene {
                 None => return all,
             }
         }
+    }
+
+    /// Each finding's id and version as it is recorded, and as it lies in the archive.
+    pub(crate) async fn archived(&self) -> [BTreeSet<(String, u64)>; 2] {
+        let mut recorded = BTreeSet::new();
+        for owed in self.store().owed(&self.findings().await).await.unwrap() {
+            recorded.insert((owed.finding.finding_id, owed.version));
+        }
+        let (archive, mut rows) = (FolderStore::open(&self.folder.path("dial-data")).unwrap(), BTreeSet::new());
+        for listed in archive.list("findings/v1/").await.unwrap() {
+            for row in read::rows(archive.get(&listed.key).await.unwrap()).unwrap() {
+                rows.insert((row["finding_id"].as_str().unwrap().to_owned(), row["version"].as_u64().unwrap()));
+            }
+        }
+        [recorded, rows]
     }
 
     /// How much is owed, at any time: findings to be routed, alerts to be delivered, and those that were given up.

@@ -5,6 +5,7 @@
 //! [given up](Alert::given_up). Each is the middle of a read-modify-write on the alert's row.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use dial_rules::event::Millis;
 use serde::{Deserialize, Serialize};
@@ -82,7 +83,8 @@ impl Alert {
 
     /// Whether the next finding to join is told as something new.
     pub fn is_over(&self, now: Millis, pace: &Pace) -> bool {
-        self.is_quiet() && (self.deliveries == 0 || now >= self.opened.saturating_add(millis(pace.window)))
+        let is_past = || now >= self.opened.saturating_add(millis(pace.window));
+        self.is_quiet() && (self.deliveries == 0 || self.group.is_batch() || is_past())
     }
 
     /// Whether the alert names this version of a finding, or a later one: it waits, is being sent, or was told.
@@ -126,12 +128,13 @@ impl Alert {
             let claimed = delivery.claim.as_ref().map_or(Millis::MIN, |claim| claim.until);
             return Some(delivery.not_before.max(claimed));
         }
-        let pause = match growth {
-            Growth::Updates => pace.update_after,
-            Growth::Digests => pace.digest_after,
+        let (first, next) = match growth {
+            Growth::Updates => (Duration::ZERO, pace.update_after),
+            Growth::Digests => (Duration::ZERO, pace.digest_after),
+            Growth::Batches => (pace.batch_after, pace.batch_after),
         };
-        let after_the_last = |sent: Millis| sent.saturating_add(millis(pause));
-        (!self.waiting.is_empty()).then(|| self.last_sent.map_or(self.opened, after_the_last))
+        let (since, pause) = self.last_sent.map_or((self.opened, first), |sent| (sent, next));
+        (!self.waiting.is_empty()).then(|| since.saturating_add(millis(pause)))
     }
 
     /// A worker takes the right to attempt the delivery, until [`CLAIM`] from now; what waits becomes one where there is
@@ -201,7 +204,8 @@ impl Alert {
         delivery.last_error = Some(error.to_string().chars().take(LONGEST_ERROR).collect());
         let since = *delivery.failing_since.get_or_insert(now);
         let is_enough = now.saturating_sub(since) >= millis(LEAST_TRYING) && delivery.attempts >= LEAST_ATTEMPTS;
-        if is_enough { Failed::GiveUp } else { Failed::Again }
+        // What is ours to keep is never given up.
+        if is_enough && !self.group.is_batch() { Failed::GiveUp } else { Failed::Again }
     }
 
     /// The delivery with this key is over without having arrived. It must be kept elsewhere by then.
@@ -278,6 +282,20 @@ pub enum Group {
         /// The rule.
         rule_id: String,
     },
+    /// Nothing but the time: findings on their way to the archive. It is never told as an alert.
+    Batch {
+        /// The worker that routed them. Each has its own, so that they do not get in each other's way.
+        worker: String,
+        /// Counts the worker's batches: a new one begins when one is full.
+        shelf: u64,
+    },
+}
+
+impl Group {
+    /// Whether its findings are on their way to the archive.
+    pub(crate) fn is_batch(&self) -> bool {
+        matches!(self, Group::Batch { .. })
+    }
 }
 
 /// One delivery of an alert: what it names is fixed.

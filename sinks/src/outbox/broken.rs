@@ -14,6 +14,8 @@ pub(crate) enum Broken {
     ClearsJoined,
     /// Each attempt of a delivery has a key of its own.
     KeyPerAttempt,
+    /// A batch counts as archived before it is.
+    ConfirmsFirst,
 }
 
 #[cfg(not(test))]

@@ -95,7 +95,7 @@ fn message(alert: &Alert, delivery: &Delivery, told: Told) -> Option<Message> {
     let others: Vec<Assessment> = assessments.take(MOST_SHOWN).collect();
     let rule_id = match &alert.group {
         Group::Repeats { rule_id, .. } | Group::Storm { rule_id } => Some(rule_id.as_str()),
-        Group::Incident { .. } => None,
+        Group::Incident { .. } | Group::Batch { .. } => None,
     };
     let is_more = count > 1 + others.len() as u64;
     let list = is_more.then_some((rule_id, first_seen, last_seen));

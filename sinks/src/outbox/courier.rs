@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use dial_rules::event::Millis;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -15,17 +15,17 @@ use super::absent::Absent;
 use super::clock::Clock;
 use super::desk::Desk;
 use super::health::Health;
-use super::lane::{Lane, Turn};
+use super::lane::{Destination, Lane, Turn};
 use super::ledger::Ledger;
 use super::pace::Pace;
 use super::route::AT_ONCE;
+use super::shelves::Shelves;
 use super::store::Outbox;
+use crate::archive::{ARCHIVE, FindingArchive};
 use crate::sink::Sink;
 
 /// Most findings that were offered and wait for being routed.
 const MOST_OFFERED: usize = 10_000;
-/// How many alerts of a sink are delivered at the same time.
-const TASKS: usize = 4;
 /// How long what is being sent may take after a stop.
 const FINISHING: Duration = Duration::from_secs(5);
 /// How long a task that panicked is left alone.
@@ -40,6 +40,8 @@ pub struct CourierPorts {
     pub desk: Arc<dyn Desk>,
     /// The sinks by their names.
     pub sinks: BTreeMap<String, Arc<dyn Sink>>,
+    /// Where every finding goes, whatever the policy makes of it, if there is such a place.
+    pub archive: Option<Arc<dyn FindingArchive>>,
 }
 
 /// Routes what is owed and delivers what is due, as one of any number of workers.
@@ -65,12 +67,15 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     lanes: BTreeMap<String, Arc<Lane>>,
     absent: Arc<Lane>,
+    pub(crate) shelves: Shelves,
     offered: Mutex<mpsc::Receiver<String>>,
     dropped: AtomicU64,
     /// Findings that were offered and are not routed yet.
     unrouted: AtomicU64,
     /// The store was looked through once: what others left is known.
     swept: AtomicBool,
+    /// Asks for a sweep.
+    look: Notify,
     stopping: watch::Sender<bool>,
 }
 
@@ -78,6 +83,12 @@ impl Shared {
     /// The lane of a sink.
     pub(crate) fn lane(&self, sink: &str) -> &Arc<Lane> {
         self.lanes.get(sink).unwrap_or(&self.absent)
+    }
+
+    /// Whether nothing more comes and some of what came is known to the store alone: it is not left for a while to the worker
+    /// that recorded it, since that is this one.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.ledger.is_hurried() && self.dropped.load(Ordering::Relaxed) > 0
     }
 
     fn is_stopping(&self) -> bool {
@@ -103,6 +114,21 @@ impl Offers {
         }
     }
 
+    /// Nothing more comes: what gathers for the archive leaves at once from now on, and findings that found no room when they
+    /// were offered are looked for. [`Offers::is_archived`] tells when all that is done. Doing it again changes nothing.
+    pub fn flush(&self) {
+        if !self.shared.ledger.hurry() {
+            return;
+        }
+        if self.shared.is_leaving() {
+            self.shared.swept.store(false, Ordering::Relaxed);
+            self.shared.look.notify_one();
+        }
+        if let Some(lane) = self.shared.lanes.get(ARCHIVE) {
+            lane.hurry(self.shared.clock.now());
+        }
+    }
+
     /// How many findings found no room when they were offered, since the start. None is lost.
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
@@ -112,9 +138,19 @@ impl Offers {
     /// takes it. What waits for a digest, or for a sink that failed, is not due.
     pub fn is_idle(&self) -> bool {
         let settled = |health: Health| health.backlog == 0 || health.is_left_alone;
-        self.shared.swept.load(Ordering::Relaxed)
-            && self.shared.unrouted.load(Ordering::Relaxed) == 0
-            && self.health().into_values().all(settled)
+        self.is_routed() && self.health().into_values().all(settled)
+    }
+
+    /// Whether all that was offered is routed and nothing is due at the archive, or it does not take what is: what alerts are
+    /// waiting for makes no difference.
+    pub fn is_archived(&self) -> bool {
+        let archive = self.shared.lanes.get(ARCHIVE).map(|lane| lane.health(self.shared.clock.now()));
+        self.is_routed() && archive.is_none_or(|health| health.backlog == 0 || health.is_left_alone)
+    }
+
+    /// Whether the store was looked through, and all that was offered is routed.
+    fn is_routed(&self) -> bool {
+        self.shared.swept.load(Ordering::Relaxed) && self.shared.unrouted.load(Ordering::Relaxed) == 0
     }
 
     /// How each sink is doing. Alerts for sinks that the settings do not name are under the empty name, if there are any.
@@ -137,12 +173,17 @@ enum Task {
 impl Courier {
     /// A courier for the worker with this id, which no other worker has, nor had.
     pub fn new(ports: CourierPorts, pace: Pace, worker: impl Into<String>, clock: Clock) -> Courier {
-        let lanes = ports.sinks.iter().map(|(name, sink)| (name.clone(), Arc::new(Lane::new(Arc::clone(sink)))));
+        let to = |destination: Destination| Arc::new(Lane::new(destination));
+        let sinks = ports.sinks.iter().map(|(name, sink)| (name.clone(), to(Destination::Sink(Arc::clone(sink)))));
+        let archive =
+            ports.archive.iter().map(|archive| (ARCHIVE.to_owned(), to(Destination::Archive(archive.clone()))));
+        let lanes = sinks.chain(archive);
         let (offers, offered) = mpsc::channel(MOST_OFFERED);
         let shared = Shared {
             lanes: lanes.collect(),
-            absent: Arc::new(Lane::new(Arc::new(Absent))),
-            ledger: Ledger { store: Arc::clone(&ports.store), pace, clock: clock.clone() },
+            absent: to(Destination::Sink(Arc::new(Absent))),
+            ledger: Ledger::new(Arc::clone(&ports.store), pace, clock.clone()),
+            shelves: Shelves::default(),
             ports,
             worker: worker.into(),
             clock,
@@ -150,6 +191,7 @@ impl Courier {
             dropped: AtomicU64::new(0),
             unrouted: AtomicU64::new(0),
             swept: AtomicBool::new(false),
+            look: Notify::new(),
             stopping: watch::Sender::new(false),
         };
         Courier { shared: Arc::new(shared), offers }
@@ -167,7 +209,7 @@ impl Courier {
         let mut tasks = JoinSet::new();
         let mut running: HashMap<Id, Task> = HashMap::new();
         let lanes = shared.lanes.values().chain([&shared.absent]);
-        let delivering = lanes.flat_map(|lane| (0..TASKS).map(|_| Task::Deliver(Arc::clone(lane))));
+        let delivering = lanes.flat_map(|lane| (0..lane.tasks()).map(|_| Task::Deliver(Arc::clone(lane))));
         for task in [Task::Route, Task::Sweep].into_iter().chain(delivering) {
             running.insert(spawn(&mut tasks, &shared, task.clone(), Duration::ZERO), task);
         }
@@ -225,12 +267,16 @@ async fn routing(shared: &Shared) {
     }
 }
 
-/// Sweeps at once, and again after a while.
+/// Sweeps at once, and again after a while or when it is asked to.
 async fn sweeping(shared: &Shared) {
     loop {
-        shared.sweep().await;
+        let is_whole = shared.sweep().await;
+        if !is_whole && shared.is_leaving() {
+            continue;
+        }
         shared.swept.store(true, Ordering::Relaxed);
-        sleep(shared.clock.around(shared.ledger.pace.sweep_every)).await;
+        let pause = shared.clock.around(shared.ledger.pace().sweep_every);
+        timeout(pause, shared.look.notified()).await.ok();
     }
 }
 

@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use dial_rules::event::Millis;
 
+use tokio::time::timeout;
+
 use super::alert::{Alert, Delivery, Failed};
+use super::broken::{Broken, is_broken};
 use super::compose::compose;
 use super::courier::Shared;
 use super::dead::DeadAlert;
-use super::lane::Lane;
+use super::lane::{Destination, Lane};
 use super::ledger::Step;
-use super::pace::{ATTEMPT, LEAST_ATTEMPTS, millis};
+use super::pace::{ARCHIVING, ATTEMPT, LEAST_ATTEMPTS, millis};
+use super::shelve::shelve;
 use super::store::{Outbox, Progress, Settled};
+use crate::archive::{Archived, FindingArchive};
 use crate::message::Message;
-use crate::sink::{Handle, SendError};
+use crate::sink::{Growth, Handle, SendError, Sink};
 use crate::store::StoreError;
 
 /// How long reading what a message says may take.
@@ -42,10 +47,10 @@ impl Shared {
     /// An alert's turn at its sink. Returns when it is due again.
     pub(crate) async fn attempt(&self, lane: &Lane, key: &str) -> Result<Option<Millis>, StoreError> {
         let mut asking = Asking(Some(lane));
-        let growth = lane.sink.growth();
+        let growth = lane.growth();
         let claim = |alert: &mut Alert| {
             let now = self.clock.now();
-            if alert.due(growth, &self.ledger.pace).is_none_or(|due| due > now) {
+            if alert.due(growth, &self.ledger.pace()).is_none_or(|due| due > now) {
                 return Step::Leave(None);
             }
             match alert.claim(&self.worker, now) {
@@ -56,13 +61,16 @@ impl Shared {
         let Some((claimed, due)) = self.ledger.change(key, growth, claim).await? else { return Ok(None) };
         let Some((alert, delivery)) = claimed else { return Ok(due) };
         let began = self.clock.now();
-        let composing = compose(&*self.ports.store, &*self.ports.desk, &alert, &delivery);
-        let Ok(composed) = tokio::time::timeout(COMPOSING, composing).await else { return Ok(due) };
+        let composing = self.prepare(lane, &alert, &delivery);
+        let Ok(composed) = timeout(COMPOSING, composing).await else { return Ok(due) };
+        if is_broken(Broken::ConfirmsFirst) && alert.group.is_batch() {
+            self.confirm(lane, key, &delivery, None).await.ok();
+        }
         let attempted = match composed? {
             None => None,
             // Too late: somebody else may have the right soon.
             Some(_) if self.clock.now().saturating_sub(began) > millis(COMPOSING) => return Ok(due),
-            Some(message) => Some(send(lane, &message, alert.handle.as_ref()).await),
+            Some(attempt) => Some(attempt.make().await),
         };
         if let Some(result) = &attempted {
             asking.0 = None;
@@ -70,6 +78,27 @@ impl Shared {
             lane.report(&outcome, delivery.attempts > 0, self.clock.now(), self.clock.chance());
         }
         self.settle_delivery(lane, key, &alert, &delivery, attempted).await
+    }
+
+    /// What is to be sent; `None` when none of the findings is there any longer.
+    async fn prepare<'p>(
+        &self,
+        lane: &'p Lane,
+        alert: &'p Alert,
+        delivery: &'p Delivery,
+    ) -> Result<Option<Attempt<'p>>, StoreError> {
+        Ok(match &lane.destination {
+            Destination::Sink(sink) => {
+                let message = compose(&*self.ports.store, &*self.ports.desk, alert, delivery).await?;
+                message.map(|message| Attempt::Message(sink.as_ref(), Box::new(message), alert.handle.as_ref()))
+            }
+            Destination::Archive(archive) => {
+                let rows = shelve(&*self.ports.store, &*self.ports.desk, delivery).await?;
+                // Neither changes while a delivery is under way.
+                let since = alert.last_sent.unwrap_or(alert.opened);
+                (!rows.is_empty()).then(|| Attempt::Rows(archive.as_ref(), &delivery.key, rows, since))
+            }
+        })
     }
 
     /// Writes what the attempt came to, again for a while if the store is away.
@@ -112,8 +141,9 @@ impl Shared {
             Some(_) => Step::Write(Some(alert.sink.clone())),
             None => Step::Leave(None),
         };
-        let Some((sink, due)) = self.ledger.change(key, lane.sink.growth(), confirm).await? else { return Ok(None) };
-        if let Some(sink) = sink {
+        let Some((sink, due)) = self.ledger.change(key, lane.growth(), confirm).await? else { return Ok(None) };
+        // That it was archived, a finding is not told: that would be one write more for each.
+        if let (Some(sink), Growth::Updates | Growth::Digests) = (sink, lane.growth()) {
             // Both are for people who look; the alert itself knows.
             if let Err(error) = tell_findings(&*self.ports.store, key, &sink, &delivery.findings, now).await {
                 tracing::debug!(%error, key, "findings do not say yet that they were alerted");
@@ -134,8 +164,9 @@ impl Shared {
         error: &SendError,
         chance: f64,
     ) -> Result<Option<Millis>, StoreError> {
-        tracing::warn!(sink = alert.sink, alert = key, attempt = delivery.attempts, %error, "an alert was not delivered");
-        let (now, growth) = (self.clock.now(), lane.sink.growth());
+        let what = if alert.group.is_batch() { "findings are not archived yet" } else { "an alert was not delivered" };
+        tracing::warn!(sink = alert.sink, alert = key, attempt = delivery.attempts, %error, "{what}");
+        let (now, growth) = (self.clock.now(), lane.growth());
         let fail = |alert: &mut Alert| match alert.failed(&delivery.key, &self.worker, error, now, chance) {
             Failed::Stale => Step::Leave(None),
             Failed::Again => Step::Write(None),
@@ -155,9 +186,23 @@ impl Shared {
     }
 }
 
-/// One attempt, of limited length.
-async fn send(lane: &Lane, message: &Message, sent: Option<&Handle>) -> Result<Option<Handle>, SendError> {
-    tokio::time::timeout(ATTEMPT, lane.sink.send(message, sent)).await.unwrap_or(Err(SendError::Slow))
+/// What is about to be sent.
+enum Attempt<'p> {
+    Message(&'p dyn Sink, Box<Message>, Option<&'p Handle>),
+    Rows(&'p dyn FindingArchive, &'p str, Vec<Archived>, Millis),
+}
+
+impl Attempt<'_> {
+    /// One attempt, of limited length.
+    async fn make(self) -> Result<Option<Handle>, SendError> {
+        let answer = match self {
+            Attempt::Message(sink, message, sent) => timeout(ATTEMPT, sink.send(&message, sent)).await,
+            Attempt::Rows(archive, batch, rows, since) => {
+                timeout(ARCHIVING, archive.put(batch, rows, since)).await.map(|put| put.map(|()| None))
+            }
+        };
+        answer.unwrap_or(Err(SendError::Slow))
+    }
 }
 
 /// Writes to findings that they were told. Whatever else is written to them meanwhile comes first.

@@ -75,6 +75,7 @@ fn text(group: &Group) -> String {
         }
         Group::Incident { id } => digest(&["incident", id]),
         Group::Storm { rule_id } => digest(&["storm", rule_id]),
+        Group::Batch { worker, shelf } => digest(&["batch", worker, &shelf.to_string()]),
     }
 }
 
@@ -105,6 +106,8 @@ mod tests {
             repeats("ra", &[("ctor", "a")]),
             Group::Incident { id: "r".to_owned() },
             Group::Storm { rule_id: "r".to_owned() },
+            Group::Batch { worker: "r".to_owned(), shelf: 0 },
+            Group::Batch { worker: "r".to_owned(), shelf: 1 },
         ];
         let keys: std::collections::BTreeSet<_> = groups.iter().map(|group| alert_key("s", group)).collect();
         assert_eq!(keys.len(), groups.len());

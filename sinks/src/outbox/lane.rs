@@ -11,24 +11,38 @@ use tokio::time::Instant;
 
 use super::health::Health;
 use super::pace::millis;
+use crate::archive::FindingArchive;
 use crate::circuit::Circuit;
-use crate::sink::{SendError, Sink};
+use crate::sink::{Growth, SendError, Sink};
 
 /// Most alerts that a lane knows.
 pub(crate) const MOST_KNOWN: usize = 1_000;
+/// How many alerts of a sink are delivered at the same time.
+const TASKS: usize = 4;
 /// How soon a sink that somebody is probing is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The alerts that this worker knows to be due at one sink.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) destination: Destination,
     state: Mutex<State>,
     wake: Notify,
 }
 
+/// Where a lane leads.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    /// To people and machines, as messages.
+    Sink(Arc<dyn Sink>),
+    /// To the archive, as rows.
+    Archive(Arc<dyn FindingArchive>),
+}
+
 #[derive(Debug, Default)]
 struct State {
+    /// Since when whatever is known or offered counts as due.
+    hurried: Option<Millis>,
     /// By time.
     queue: BTreeSet<(Millis, String)>,
     /// The same by key.
@@ -70,8 +84,24 @@ pub(crate) enum Turn {
 }
 
 impl Lane {
-    pub(crate) fn new(sink: Arc<dyn Sink>) -> Lane {
-        Lane { sink, state: Mutex::default(), wake: Notify::new() }
+    pub(crate) fn new(destination: Destination) -> Lane {
+        Lane { destination, state: Mutex::default(), wake: Notify::new() }
+    }
+
+    /// What becomes of what follows the first finding of an alert.
+    pub(crate) fn growth(&self) -> Growth {
+        match &self.destination {
+            Destination::Sink(sink) => sink.growth(),
+            Destination::Archive(_) => Growth::Batches,
+        }
+    }
+
+    /// How many deliveries are made at the same time. A batch is held in memory whole: one is enough.
+    pub(crate) fn tasks(&self) -> usize {
+        match &self.destination {
+            Destination::Sink(_) => TASKS,
+            Destination::Archive(_) => 1,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -86,10 +116,21 @@ impl Lane {
             *again = Some(again.map_or(at, |known| known.min(at)));
             return true;
         }
+        let at = state.hurried.map_or(at, |hurried| hurried.min(at));
         let is_taken = state.insert(at, key);
         drop(state);
         self.wake.notify_one();
         is_taken
+    }
+
+    /// What is known here is due now, and what is offered from now on at once: whether that is so, its row says.
+    pub(crate) fn hurry(&self, now: Millis) {
+        let mut state = self.state();
+        state.hurried = Some(now);
+        state.times.values_mut().for_each(|at| *at = now.min(*at));
+        state.queue = state.times.iter().map(|(key, at)| (*at, key.clone())).collect();
+        drop(state);
+        self.wake.notify_one();
     }
 
     /// The earliest that is due, for whoever asks: [`Lane::finish`] must follow. While the sink is left alone, or somebody

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dial_rules::event::Millis;
@@ -32,11 +33,34 @@ pub(crate) enum Step<T> {
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
     pub(crate) store: Arc<dyn Outbox>,
-    pub(crate) pace: Pace,
     pub(crate) clock: Clock,
+    pace: Pace,
+    /// Nothing gathers any longer.
+    hurried: Arc<AtomicBool>,
 }
 
 impl Ledger {
+    pub(crate) fn new(store: Arc<dyn Outbox>, pace: Pace, clock: Clock) -> Ledger {
+        Ledger { store, clock, pace, hurried: Arc::default() }
+    }
+
+    /// How soon what is told now.
+    pub(crate) fn pace(&self) -> Pace {
+        match self.is_hurried() {
+            true => Pace { batch_after: Duration::ZERO, ..self.pace },
+            false => self.pace,
+        }
+    }
+
+    /// From now on what gathers for the archive is due at once. Says whether that is new.
+    pub(crate) fn hurry(&self) -> bool {
+        !self.hurried.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.hurried.load(Ordering::Relaxed)
+    }
+
     /// Alerts by their keys. What cannot be read is told and left out.
     pub(crate) async fn read(&self, keys: &[String]) -> Result<BTreeMap<String, Alert>, StoreError> {
         let mut alerts = BTreeMap::new();
@@ -89,7 +113,7 @@ impl Ledger {
                 (None, None) => return Ok(None),
             };
             let told = match step(&mut alert) {
-                Step::Leave(told) => return Ok(Some((told, alert.due(growth, &self.pace)))),
+                Step::Leave(told) => return Ok(Some((told, alert.due(growth, &self.pace())))),
                 Step::Write(told) => told,
             };
             let row = self.row(key, &alert, revision, growth)?;
@@ -108,7 +132,7 @@ impl Ledger {
 
     fn row(&self, key: &str, alert: &Alert, revision: u64, growth: Growth) -> Result<Row, StoreError> {
         let body = serde_json::to_string(alert).map_err(|error| damaged(key, &error))?;
-        let due = alert.due(growth, &self.pace);
+        let due = alert.due(growth, &self.pace());
         let over = alert.opened.saturating_add(millis(self.pace.window)).max(alert.last_sent.unwrap_or(alert.opened));
         Ok(Row {
             key: key.to_owned(),

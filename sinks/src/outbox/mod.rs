@@ -8,6 +8,10 @@
 //! Pure are [`alert`] (what becomes of an alert), `group` (what findings are grouped by), `keys`, `links` and most of
 //! `compose`. [`courier`] starts the tasks: `route` lets findings join their alerts, `lane` orders what is due at a sink,
 //! `deliver` sends it, `sweep` finds what others left. [`dead`] keeps what was given up.
+//!
+//! The archive is one more sink ([`ARCHIVE`](crate::archive::ARCHIVE)): each recorded finding joins a batch of the worker
+//! that routes it (`shelves`), which is an alert that gathers for a while, is delivered as rows (`shelve`), and never given
+//! up.
 
 mod absent;
 pub mod alert;
@@ -31,6 +35,8 @@ mod marks;
 mod memory;
 pub mod pace;
 mod route;
+mod shelve;
+mod shelves;
 mod sqlite;
 pub mod store;
 mod storm;

@@ -13,6 +13,8 @@ pub const GRACE: Duration = Duration::from_secs(30);
 pub const CLAIM: Duration = Duration::from_secs(30);
 /// How long one attempt may take.
 pub const ATTEMPT: Duration = Duration::from_secs(10);
+/// How long writing a batch to the archive may take: with what comes before, less than a claim lasts.
+pub const ARCHIVING: Duration = Duration::from_secs(15);
 /// A delivery is not given up before it has failed for so long...
 pub const LEAST_TRYING: Duration = Duration::from_secs(24 * 3600);
 /// ... and so often.
@@ -30,6 +32,8 @@ pub struct Pace {
     pub update_after: Duration,
     /// How long growth waits where each message stands alone.
     pub digest_after: Duration,
+    /// How long findings gather before they are written to the archive.
+    pub batch_after: Duration,
     /// How long after an alert was opened a finding of its group still joins it rather than being told as something new.
     pub window: Duration,
     /// How many groups of one rule are alerted one by one in a minute.
@@ -43,6 +47,7 @@ impl Default for Pace {
         Pace {
             update_after: Duration::from_secs(10),
             digest_after: Duration::from_secs(15 * 60),
+            batch_after: Duration::from_secs(5 * 60),
             window: Duration::from_secs(3600),
             most_groups: 5,
             sweep_every: Duration::from_secs(10),

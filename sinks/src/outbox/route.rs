@@ -10,7 +10,7 @@ use dial_rules::assessment::Assessment;
 use dial_rules::event::Millis;
 use futures::{StreamExt, stream};
 
-use super::alert::{Alert, Group};
+use super::alert::{Alert, Group, MOST_WAITING};
 use super::broken::{Broken, is_broken};
 use super::courier::Shared;
 use super::group::repeats;
@@ -20,6 +20,7 @@ use super::marks::incidents_of;
 use super::pace::millis;
 use super::store::{Owed, Progress, Settled};
 use super::storm::is_storm;
+use crate::archive::ARCHIVE;
 use crate::store::StoreError;
 
 /// Most findings that are routed at once.
@@ -88,6 +89,7 @@ impl Shared {
     async fn route_once(&self, ids: &[String]) -> Result<Vec<String>, StoreError> {
         let mut errands = self.errands(ids).await?;
         self.find_targets(&mut errands).await?;
+        self.shelve(&mut errands);
         if is_broken(Broken::SettlesFirst) {
             self.settle(&errands, &BTreeMap::new()).await?;
         }
@@ -195,7 +197,7 @@ impl Shared {
         let storms = targets.keys().map(|(at, sink)| storm(*at, sink).key);
         let keys: BTreeSet<String> = own.chain(storms).collect();
         let alerts = self.ledger.read(&keys.into_iter().collect::<Vec<_>>()).await?;
-        let now = self.clock.now();
+        let (now, pace) = (self.clock.now(), self.ledger.pace());
         let holds = |key: &str, owed: &Owed| {
             alerts.get(key).is_some_and(|alert: &Alert| alert.holds(&owed.finding.finding_id, owed.version))
         };
@@ -207,8 +209,7 @@ impl Shared {
             if holds(&in_storm.key, owed) {
                 // It joined before a crash.
                 *target = in_storm;
-            } else if !holds(&target.key, owed)
-                && alerts.get(&target.key).is_none_or(|alert| alert.is_over(now, &self.ledger.pace))
+            } else if !holds(&target.key, owed) && alerts.get(&target.key).is_none_or(|alert| alert.is_over(now, &pace))
             {
                 new.entry(owed.finding.rule_id.clone()).or_default().insert(target.group.clone());
                 begins.push((*at, sink.clone()));
@@ -216,8 +217,7 @@ impl Shared {
         }
         let mut stormy: BTreeSet<String> = BTreeSet::new();
         for (rule_id, groups) in new {
-            let most = self.ledger.pace.most_groups;
-            if is_storm(&*self.ports.store, &rule_id, groups.len() as u64, most, now).await? {
+            if is_storm(&*self.ports.store, &rule_id, groups.len() as u64, pace.most_groups, now).await? {
                 stormy.insert(rule_id);
             }
         }
@@ -228,6 +228,21 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Findings go to the archive too, whatever the policy makes of them: those that it lacks in this version join a batch.
+    fn shelve(&self, errands: &mut [Errand]) {
+        if self.ports.archive.is_none() {
+            return;
+        }
+        let known = |owed: &Owed| owed.progress.get(ARCHIVE).map_or(0, |progress| progress.version);
+        let mut lacking: Vec<&mut Errand> =
+            errands.iter_mut().filter(|errand| known(&errand.owed) < errand.owed.version).collect();
+        for some in lacking.chunks_mut(MOST_WAITING) {
+            let group = Group::Batch { worker: self.worker.clone(), shelf: self.shelves.take(some.len()) };
+            let target = Target { key: alert_key(ARCHIVE, &group), group };
+            some.iter_mut().for_each(|errand| drop(errand.targets.insert(ARCHIVE.to_owned(), target.clone())));
+        }
     }
 
     /// All findings of one alert join it in one write. What came of each, by its key; those that failed are missing.
@@ -253,11 +268,14 @@ impl Shared {
         let lane = self.lane(&join.sink);
         let step = |alert: &mut Alert| {
             let before = alert.clone();
-            let refused = alert.join(&join.findings, self.clock.now(), &self.ledger.pace);
+            let refused = alert.join(&join.findings, self.clock.now(), &self.ledger.pace());
             if *alert == before { Step::Leave(refused) } else { Step::Write(refused) }
         };
-        let opened = self.ledger.open(&join.sink, &join.group, lane.sink.growth(), step).await?;
+        let opened = self.ledger.open(&join.sink, &join.group, lane.growth(), step).await?;
         let (refused, due) = opened.unwrap_or_default();
+        if let (false, Group::Batch { shelf, .. }) = (refused.is_empty(), &join.group) {
+            self.shelves.close(*shelf);
+        }
         if let Some(at) = due {
             lane.offer(alert_key(&join.sink, &join.group), at);
         }

@@ -6,7 +6,7 @@ use dial_rules::event::Millis;
 
 use super::courier::Shared;
 use super::keys::sink_of;
-use super::pace::millis;
+use super::pace::{GRACE, millis};
 use super::route::AT_ONCE;
 use super::store::{Due, Queue, Row};
 use crate::store::StoreError;
@@ -19,34 +19,38 @@ const LOOKS: u32 = 20;
 const PUT_OFF: Duration = Duration::from_secs(300);
 
 impl Shared {
-    /// Routes what is owed, and hands what is due to its lane.
-    pub(crate) async fn sweep(&self) {
+    /// Routes what is owed, and hands what is due to its lane. Says whether that was all; when the store cannot be read there
+    /// is no use in looking again at once.
+    pub(crate) async fn sweep(&self) -> bool {
         if let Err(error) = self.sweep_alerts().await {
             tracing::warn!(%error, "due alerts cannot be read");
         }
-        if let Err(error) = self.sweep_findings().await {
+        self.sweep_findings().await.unwrap_or_else(|error| {
             tracing::warn!(%error, "findings whose alerts are owed cannot be read");
-        }
+            true
+        })
     }
 
-    async fn sweep_findings(&self) -> Result<(), StoreError> {
+    async fn sweep_findings(&self) -> Result<bool, StoreError> {
         let mut before: Vec<Due> = Vec::new();
         for _ in 0..LOOKS {
-            let due = self.ports.store.due(Queue::Findings, self.clock.now(), PAGE).await?;
+            let grace = if self.is_leaving() { millis(GRACE) } else { 0 };
+            let until = self.clock.now().saturating_add(grace);
+            let due = self.ports.store.due(Queue::Findings, until, PAGE).await?;
             // An index that is a second behind, or findings that cannot be routed now.
             if due == before {
-                return Ok(());
+                return Ok(true);
             }
             let ids: Vec<String> = due.iter().map(|due| due.key.clone()).collect();
             for some in ids.chunks(AT_ONCE) {
                 self.route(some.to_vec()).await;
             }
             if due.len() < PAGE {
-                return Ok(());
+                return Ok(true);
             }
             before = due;
         }
-        Ok(())
+        Ok(false)
     }
 
     async fn sweep_alerts(&self) -> Result<(), StoreError> {

@@ -100,6 +100,7 @@ impl<'a> Printer<'a> {
     }
 
     /// Whether it is people who read it.
+    #[cfg(feature = "sql")]
     pub(super) fn is_table(&self) -> bool {
         self.format == Format::Table
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::Cell;
 use dial_rules::event::{Millis, rfc3339};
+use dial_sinks::archive::ARCHIVE;
 use dial_sinks::outbox::alert::Alert;
 use dial_sinks::outbox::dead::DeadAlert;
 use dial_sinks::outbox::store::{Outbox, Queue};
@@ -40,7 +41,8 @@ struct Report {
 }
 
 pub(super) async fn list(args: SinksList, settings: &Settings, output: &Output) -> Result<Outcome> {
-    let mut reports: BTreeMap<String, Report> = BTreeMap::new();
+    let archive = Report { sink: ARCHIVE.to_owned(), kind: Some(ARCHIVE), ..Report::default() };
+    let mut reports: BTreeMap<String, Report> = BTreeMap::from([(archive.sink.clone(), archive)]);
     for (name, sink) in &settings.sinks {
         let kind = sink.kind.map(|kind| kind.as_str());
         reports.insert(name.clone(), Report { sink: name.clone(), kind, ..Report::default() });
@@ -50,11 +52,10 @@ pub(super) async fn list(args: SinksList, settings: &Settings, output: &Output) 
         more = look(store.as_ref(), &mut reports).await?;
         left = store.due(Queue::Findings, now(), MOST).await?.len();
     }
-    if reports.is_empty() && !output.is_json() {
-        note("there are no sinks: add a section [sinks.NAME] to dial.toml; see docs/ALERTS.md");
-        return Ok(Outcome::Fine);
-    }
     show(reports.into_values().collect(), output)?;
+    if settings.sinks.is_empty() && !output.is_json() {
+        note("there are no sinks but the archive: add a section [sinks.NAME] to dial.toml; see docs/ALERTS.md");
+    }
     if left > 0 {
         let (left, least) = (thousands(left as u64), if left == MOST { " or more" } else { "" });
         note(&format!("{left}{least} findings are owed and nobody has taken them up: is a worker running?"));
@@ -120,6 +121,7 @@ fn show(reports: Vec<Report>, output: &Output) -> Result<()> {
             (Some(error), ..) => {
                 format!("failing since {}: {}", report.failing_since.unwrap_or_default(), plain(error))
             }
+            (None, 0, 0) if report.sink == ARCHIVE => "all is archived".to_owned(),
             (None, 0, 0) => "all is delivered".to_owned(),
             (None, 0, _) => "on its way".to_owned(),
             (None, ..) => "has dead letters: see `dial dead-letters list --kind alert`".to_owned(),

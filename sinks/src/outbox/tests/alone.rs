@@ -11,6 +11,8 @@ use tokio::time::{Instant, sleep};
 
 use super::sink::{Mailbox, Mood, Receipt};
 use super::world::{Dice, Policy, clock, correlated, single};
+use crate::archive::memory::MemoryFindingArchive;
+use crate::archive::{ARCHIVE, FindingArchive};
 use crate::memory::MemoryFindingStore;
 use crate::outbox::alert::{Alert, Group, MOST_WAITING};
 use crate::outbox::clock::Clock;
@@ -27,6 +29,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 struct Bench {
     clock: Clock,
     store: Arc<MemoryFindingStore>,
+    archive: Arc<MemoryFindingArchive>,
+    /// Whether the courier has it.
+    archives: bool,
     pace: Pace,
     mailboxes: BTreeMap<String, Arc<Mailbox>>,
     offers: Option<Offers>,
@@ -45,12 +50,27 @@ impl Bench {
         Bench {
             mailboxes: mailboxes.into(),
             store: Arc::default(),
+            archive: Arc::default(),
+            archives: false,
             pace: Pace::default(),
             clock,
             offers,
             stop,
             running,
         }
+    }
+
+    /// With an archive besides.
+    fn archiving() -> Bench {
+        let mut bench = Bench { archives: true, ..Bench::idle() };
+        bench.start();
+        bench
+    }
+
+    /// Finding and version of each row of the archive.
+    fn archived(&self) -> Vec<(String, u64)> {
+        let rows = self.archive.rows().into_iter();
+        rows.map(|row| (row.assessment.finding.finding_id, row.version)).collect()
     }
 
     fn working() -> Bench {
@@ -62,7 +82,9 @@ impl Bench {
     fn start(&mut self) {
         let sink = |(name, mailbox): (&String, &Arc<Mailbox>)| (name.clone(), Arc::clone(mailbox) as Arc<dyn Sink>);
         let sinks = self.mailboxes.iter().map(sink).collect();
-        let ports = CourierPorts { store: Arc::clone(&self.store) as Arc<dyn Outbox>, desk: Arc::new(Policy), sinks };
+        let archive = self.archives.then(|| Arc::clone(&self.archive) as Arc<dyn FindingArchive>);
+        let store = Arc::clone(&self.store) as Arc<dyn Outbox>;
+        let ports = CourierPorts { store, desk: Arc::new(Policy), sinks, archive };
         let courier = Courier::new(ports, self.pace, "alone", self.clock.clone());
         self.offers = Some(courier.offers());
         let (stop, stopped) = oneshot::channel();
@@ -289,4 +311,67 @@ async fn a_poor_message_holds_up_no_other() {
     bench.record(vec![single("2", "a-never", "alice")]).await;
     seconds(1).await;
     assert_eq!(bench.received("a")[0].finding_ids, ["2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_finding_is_archived_after_a_while_also_one_that_nobody_is_told_of() {
+    let bench = Bench::archiving();
+    bench.record(vec![single("1", "-actor", "alice"), single("2", "a-actor", "alice")]).await;
+    seconds(200).await;
+    bench.record(vec![Finding { event_count: 2, ..single("1", "-actor", "alice") }]).await;
+    seconds(95).await;
+    assert!(bench.archived().is_empty(), "five minutes from the first are not over");
+    seconds(10).await;
+    assert_eq!(bench.archived(), [("1".to_owned(), 2), ("2".to_owned(), 1)], "one file, of what they say now");
+    assert_eq!((bench.due(Queue::Findings).await, bench.due(Queue::Alerts).await), (0, 0));
+    bench.record(vec![Finding { event_count: 3, ..single("1", "-actor", "alice") }]).await;
+    seconds(305).await;
+    assert_eq!(bench.archived().len(), 3);
+    assert_eq!(bench.archive.files().len(), 2);
+    assert_eq!(bench.received("a").len(), 1, "the sinks are told of their own findings only");
+    assert_eq!(bench.offers.as_ref().unwrap().health()[ARCHIVE].delivered, 2);
+}
+
+/// What gathers leaves when nothing more comes, and findings that found no room in memory with it.
+#[tokio::test(start_paused = true)]
+async fn a_flush_leaves_nothing_behind() {
+    let bench = Bench::archiving();
+    let many = |from: usize, to: usize| (from..to).map(|n| single(&format!("{n:06}"), "-actor", "alice")).collect();
+    bench.record(many(0, 12_500)).await;
+    let offers = bench.offers.clone().unwrap();
+    assert!(offers.dropped() > 0, "some found no room");
+    offers.flush();
+    while !offers.is_archived() {
+        sleep(Duration::from_millis(20)).await;
+    }
+    bench.record(many(12_500, 12_510)).await;
+    while !offers.is_archived() {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let archived: std::collections::BTreeSet<_> = bench.archived().into_iter().collect();
+    assert_eq!(archived.len(), 12_510);
+    assert!(bench.clock.now() - super::world::START < 25_000, "it took {} ms", bench.clock.now() - super::world::START);
+    assert!(bench.archive.files().values().all(|rows| rows.len() <= MOST_WAITING));
+}
+
+/// What a worker left behind is another one's to archive; a batch is tried for ever.
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_never_given_up_and_anybody_s() {
+    let mut bench = Bench::archiving();
+    bench.archives = false;
+    bench.record(vec![single("1", "-actor", "alice")]).await;
+    seconds(1).await;
+    bench.stop.take().unwrap().send(()).unwrap();
+    bench.running.take().unwrap().await.unwrap();
+    // One that knows no archive.
+    bench.start();
+    sleep(72 * HOUR).await;
+    assert_eq!((bench.due(Queue::Alerts).await, bench.due(Queue::Dead).await), (1, 0));
+    bench.stop.take().unwrap().send(()).unwrap();
+    bench.running.take().unwrap().await.unwrap();
+    bench.archives = true;
+    bench.start();
+    sleep(HOUR).await;
+    assert_eq!(bench.archived(), [("1".to_owned(), 1)]);
+    assert_eq!(bench.due(Queue::Alerts).await, 0);
 }

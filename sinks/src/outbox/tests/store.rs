@@ -9,8 +9,10 @@ use dial_rules::finding::Finding;
 use tokio::time::sleep;
 
 use super::world::Dice;
+use crate::archive::{Archived, FindingArchive};
 use crate::filter::{FindingFilter, FindingPage};
 use crate::outbox::store::{Due, Outbox, Owed, Queue, Row, Settled};
+use crate::sink::SendError;
 use crate::store::{FindingStore, RecordOutcome, StoreError};
 
 #[derive(Debug)]
@@ -71,5 +73,23 @@ impl Outbox for Slow {
 
     async fn delete(&self, key: &str, revision: u64) -> Result<bool, StoreError> {
         self.around(self.inner.delete(key, revision)).await
+    }
+}
+
+/// An archive that takes its time, sometimes more than it is given.
+#[derive(Debug)]
+pub(crate) struct SlowArchive {
+    pub(crate) inner: Arc<dyn FindingArchive>,
+    pub(crate) dice: Dice,
+}
+
+#[async_trait]
+impl FindingArchive for SlowArchive {
+    async fn put(&self, batch: &str, findings: Vec<Archived>, written: Millis) -> Result<(), SendError> {
+        let most = if self.dice.below(20) == 0 { 30_000 } else { 200 };
+        sleep(Duration::from_millis(self.dice.below(most))).await;
+        let done = self.inner.put(batch, findings, written).await;
+        sleep(Duration::from_millis(self.dice.below(most))).await;
+        done
     }
 }

@@ -67,6 +67,8 @@ impl Entry {
         let title = self.title.as_deref().unwrap_or(match &self.group {
             Group::Repeats { rule_id, .. } | Group::Storm { rule_id } => rule_id,
             Group::Incident { id } => id,
+            // None is ever given up.
+            Group::Batch { worker, .. } => worker,
         });
         match self.findings {
             0 | 1 => title.to_owned(),

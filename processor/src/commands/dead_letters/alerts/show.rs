@@ -149,5 +149,6 @@ fn group_words(group: &Group) -> String {
         }
         Group::Incident { id } => format!("incident {id}"),
         Group::Storm { rule_id } => format!("a storm of the rule {rule_id}"),
+        Group::Batch { worker, .. } => format!("what {worker} archives together"),
     }
 }

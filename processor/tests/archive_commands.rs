@@ -1,0 +1,111 @@
+//! `dial archive ddl` and `tables`, with the program that is to understand them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::process::Command;
+
+use dial_analytics::table::TABLES;
+use serde_json::Value;
+use support::{Folder, handful, lines};
+
+/// The first column of a query's rows, of DuckDB that has run these statements.
+fn duckdb(statements: &str, query: &str) -> Vec<Value> {
+    let program = "import duckdb, json, sys\ndb = duckdb.connect()\ndb.execute(sys.argv[1])\n\
+                   print(json.dumps([row[0] for row in db.execute(sys.argv[2]).fetchall()], default=str))";
+    let output = Command::new(dial_emulators::python()).args(["-c", program, statements, query]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn duckdb_takes_what_is_printed_and_finds_what_was_archived() {
+    let folder = Folder::new();
+    folder.write("dial.toml", "[data]\nfolder = \"kept\"\n");
+    let all = lines(&handful().events);
+    folder.dial(["run"]).input(all.clone()).run().expect(0, &[]);
+    let ddl = folder.run("archive ddl").expect(0, &[]);
+    assert_eq!(ddl.err, "");
+    assert!(
+        ddl.out.contains("SET TimeZone = 'UTC';") && ddl.out.contains(folder.path("kept").to_str().unwrap()),
+        "{}",
+        ddl.out
+    );
+    let events = all.iter().filter(|byte| **byte == b'\n').count();
+    assert_eq!(duckdb(&ddl.out, "SELECT count(*) FROM events"), [events]);
+    assert_eq!(duckdb(&ddl.out, "SELECT count(DISTINCT event_id) = count(*) FROM events_distinct"), [true]);
+    // Views of all three are there, with or without files.
+    for view in ["findings", "findings_latest", "cloudtrail_logs"] {
+        assert_eq!(duckdb(&ddl.out, &format!("SELECT count(*) >= 0 FROM {view}")), [true]);
+    }
+}
+
+#[test]
+fn athena_gets_its_database_tables_and_views() {
+    let folder = Folder::new();
+    let text = folder.run("archive ddl --location s3://trail/archive/ --database soc").expect(0, &[]).out;
+    for part in [
+        "CREATE DATABASE IF NOT EXISTS `soc`;",
+        "CREATE EXTERNAL TABLE IF NOT EXISTS `soc`.`events` (",
+        "LOCATION 's3://trail/archive/findings/v1/'",
+        "'projection.dt.range' = '2010-01-01,NOW+1DAYS'",
+        "CREATE OR REPLACE VIEW events_distinct AS",
+        "CREATE OR REPLACE VIEW findings_latest AS",
+        "CREATE OR REPLACE VIEW cloudtrail_logs AS",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let made = folder
+        .run("archive ddl --location s3://trail --json --first 2024-01-01 --last 2025-01-01")
+        .expect(0, &[])
+        .json();
+    let makes: Vec<_> = made.iter().map(|statement| statement["makes"].as_str().unwrap()).collect();
+    assert_eq!(makes[0], "database dial: choose it for what follows");
+    assert!(makes.contains(&"view cloudtrail_logs"), "{makes:?}");
+    assert!(made.iter().any(|made| made["sql"].as_str().unwrap().contains("'2024-01-01,2025-01-01'")));
+    // The settings' archive is meant where none is named.
+    folder.write("dial.toml", "[archive]\nlocation = \"s3://set/here\"\n");
+    let text = folder.run("archive ddl").expect(0, &[]).out;
+    assert!(text.contains("s3://set/here/events/v1/"), "{text}");
+    let text = folder.run("archive ddl --dialect duckdb").expect(0, &[]).out;
+    assert!(
+        text.contains("LOAD httpfs;") && text.contains("read_parquet('s3://set/here/events/v1/dt=*/*.parquet'"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_cannot_be_is_said() {
+    let folder = Folder::new();
+    for (arguments, words) in [
+        ("archive ddl", "dial-data: there is no such folder"),
+        ("archive ddl --location s3://Trail", "no place of an archive: write s3://BUCKET"),
+        ("archive ddl --location s3://Trail --dialect duckdb", "no place of an archive: write s3://BUCKET"),
+        ("archive ddl --location s3://trail --database a;b", "no name of a database"),
+        ("archive ddl --location . --dialect athena", "Athena reads from S3 only"),
+        ("archive ddl --location s3://trail --first 2024-02-30", "write a day such as 2024-05-01"),
+        ("archive ddl --location s3://trail --first 2024-02-03 --last 2024-02-01", "--last is before --first"),
+        ("archive tables event", "did you mean events?"),
+    ] {
+        folder.run(arguments).expect(2, &[words]);
+    }
+}
+
+#[test]
+fn tables_are_listed_with_their_meanings() {
+    let folder = Folder::new();
+    let listed = folder.run("archive tables").expect(0, &[]).json();
+    let of = |table: &str| listed.iter().filter(|row| row["table"] == table).count();
+    for table in TABLES {
+        assert_eq!(of(table.name), table.columns.len() + 1, "{}", table.name);
+    }
+    let row = listed.iter().find(|row| row["column"] == "session_mfa").unwrap();
+    assert_eq!((&row["type"], &row["glue"], &row["nullable"]), (&"flag".into(), &"boolean".into(), &true.into()));
+    let findings = folder.run("archive tables findings").expect(0, &[]).json();
+    assert!(findings.iter().all(|row| row["table"] == "findings"));
+    let shown = folder.run_on_terminal("archive tables").expect(0, &[]);
+    for part in ["events: Every event", "finding_id", "cloudtrail_logs: CloudTrail's records"] {
+        assert!(shown.out.contains(part), "{part}\n{}", shown.out);
+    }
+}
