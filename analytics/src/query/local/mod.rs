@@ -77,6 +77,8 @@ pub struct Place<'a> {
     pub folder: &'a Path,
     /// How many bytes of memory; beyond that, sorting and grouping use temporary files.
     pub memory: usize,
+    /// Whether one thread does it all, which takes longer, and less memory: what several have sorted must be merged.
+    pub alone: bool,
 }
 
 impl Local {
@@ -92,6 +94,7 @@ impl Local {
             .with_batch_size(ROWS)
             .with_default_catalog_and_schema("archive", "dial")
             .set_str("datafusion.execution.time_zone", "+00:00");
+        let config = if place.alone { config.with_target_partitions(1) } else { config };
         let context = SessionContext::new_with_config_rt(config, runtime);
         functions::register(&context);
         let folder = place

@@ -8,7 +8,7 @@ use crate::folder::FolderStore;
 async fn ask(sql: &str) -> Result<Vec<String>, LocalError> {
     let folder = tempfile::tempdir().unwrap();
     let store = FolderStore::open(folder.path()).unwrap();
-    let place = Place { folder: folder.path(), memory: 64 << 20 };
+    let place = Place { folder: folder.path(), memory: 64 << 20, alone: false };
     let local = Local::open(place, &store, 0).await?;
     let mut rows = local.ask(&Statement::parse(sql).unwrap()).await?;
     let mut all = Vec::new();
@@ -84,7 +84,7 @@ async fn nothing_but_reading_is_done() {
     // Past the first look at a statement, DataFusion's own holds.
     let folder = tempfile::tempdir().unwrap();
     let store = FolderStore::open(folder.path()).unwrap();
-    let local = Local::open(Place { folder: folder.path(), memory: 64 << 20 }, &store, 0).await.unwrap();
+    let local = Local::open(Place { folder: folder.path(), memory: 64 << 20, alone: false }, &store, 0).await.unwrap();
     let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     for sql in [
         "COPY events TO 'x.csv'",

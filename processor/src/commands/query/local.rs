@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Instant;
 
-use dial_analytics::query::local::{Local, LocalError, Place, STACK, WORKER_STACK};
+use dial_analytics::query::cell::Cell;
+use dial_analytics::query::local::{Local, LocalError, Place, Rows, STACK, WORKER_STACK};
 use dial_analytics::query::statement::Statement;
+use dial_analytics::store::ObjectStore;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
@@ -54,22 +56,37 @@ async fn answer(
 ) -> Result<Option<u64>> {
     let memory = usize::try_from(args.memory_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
     let store = archive_folder(folder)?;
+    let place = Place { folder, memory, alone: false };
     let answer = async {
-        let local = Local::open(Place { folder, memory }, store.as_ref(), now()).await.map_err(failure)?;
-        let mut rows = local.ask(statement).await.map_err(failure)?;
+        let started = match start(place, statement, store.as_ref()).await {
+            // Nothing has been printed yet.
+            Err(LocalError::Memory(_)) => start(Place { alone: true, ..place }, statement, store.as_ref()).await,
+            started => started,
+        };
+        let (mut rows, mut next) = started.map_err(failure)?;
         printer.begin(rows.columns())?;
-        loop {
-            let next = rows.next().await.map_err(failure)?;
-            if next.is_empty() || !printer.rows(next)? {
-                return printer.end();
-            }
+        while !next.is_empty() && printer.rows(next)? {
+            next = rows.next().await.map_err(failure)?;
         }
+        printer.end()
     };
     tokio::select! {
         biased;
         () = stop.cancelled() => Ok(None),
         printed = answer => printed.map(Some),
     }
+}
+
+/// Asks, up to the first rows.
+async fn start(
+    place: Place<'_>,
+    statement: &Statement,
+    store: &dyn ObjectStore,
+) -> std::result::Result<(Rows, Vec<Vec<Cell>>), LocalError> {
+    let local = Local::open(place, store, now()).await?;
+    let mut rows = local.ask(statement).await?;
+    let first = rows.next().await?;
+    Ok((rows, first))
 }
 
 /// Runs it where a deep statement has room.
