@@ -1,4 +1,4 @@
-//! Carrying out a plan: the thin shell around [`plan`](super::plan::plan).
+//! Carrying out a plan: the thin shell around [`plan`].
 
 use std::collections::BTreeMap;
 
