@@ -37,12 +37,7 @@ impl<S> FailingStore<S> {
     }
 
     fn fate(&self) -> Fate {
-        // SplitMix64: the state is a counter, so that concurrent calls need no lock.
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.state.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
+        let z = draw(&self.state);
         if (z >> 1) % 1000 >= self.per_mille {
             Fate::Works
         } else if z & 1 == 0 {
@@ -73,6 +68,15 @@ impl<S> FailingStore<S> {
             }
         }
     }
+}
+
+/// The next number of SplitMix64. The state is a counter, so that concurrent calls need no lock.
+pub(crate) fn draw(state: &AtomicU64) -> u64 {
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut z = state.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 #[async_trait]

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use std::sync::Arc;
 use dial_analytics::archive::write;
 use dial_analytics::events_schema::COLUMNS;
 use dial_analytics::folder::FolderStore;
-use dial_analytics::read::{contents, rows};
-use dial_analytics::store::ObjectStore;
+use dial_analytics::read::contents;
 use dial_analytics::table::ColumnType;
 use serde_json::{Map, Value, json};
+use support::readers::expected;
 use support::{assumed_role, guardduty, minimal, plausible, sealed, security_hub};
 
 /// Prints as JSON: the columns' types; rows, non-null values and a sum of each column by day; what a lookup finds.
@@ -80,8 +80,8 @@ async fn duckdb_reads_what_was_written() {
     types.insert("dt".to_owned(), json!("VARCHAR"));
     assert_eq!(found["types"], Value::Object(types));
 
-    for (column, by_day) in expected_sums(&store).await {
-        assert_eq!(found["sums"][&column], json!(by_day), "{column}");
+    for (column, by_day) in &expected(&store).await["events"] {
+        assert_eq!(found["sums"][column], json!(by_day), "{column}");
     }
     let total: i64 = found["sums"]["event_id"].as_object().unwrap().values().map(|v| v[0].as_i64().unwrap()).sum();
     assert_eq!(total, 6005);
@@ -91,31 +91,4 @@ async fn duckdb_reads_what_was_written() {
     let filters: BTreeSet<_> = COLUMNS.iter().filter(|c| c.bloom).map(|c| c.name).collect();
     assert_eq!(found["filters"], json!(filters));
     assert_eq!(contents(&store).await.unwrap().rows.len(), 6005);
-}
-
-/// Rows, values and sum of each column by day, by our own reader.
-async fn expected_sums(store: &FolderStore) -> BTreeMap<String, BTreeMap<String, [i64; 3]>> {
-    let mut sums: BTreeMap<String, BTreeMap<String, [i64; 3]>> = BTreeMap::new();
-    for listed in store.list("events/v1/").await.unwrap() {
-        let day = listed.key.split("dt=").nth(1).unwrap()[..10].to_owned();
-        for row in rows(store.get(&listed.key).await.unwrap()).unwrap() {
-            for column in COLUMNS {
-                let value = &row[column.name];
-                let sum = sums.entry(column.name.to_owned()).or_default().entry(day.clone()).or_default();
-                sum[0] += 1;
-                sum[1] += i64::from(!value.is_null());
-                sum[2] += match value {
-                    Value::String(text) if column.column_type == ColumnType::Time => {
-                        dial_rules::event::parse_rfc3339(text).unwrap()
-                    }
-                    Value::String(text) => i64::try_from(text.len()).unwrap(),
-                    Value::Array(list) => i64::try_from(list.len()).unwrap(),
-                    Value::Number(number) => number.as_i64().unwrap(),
-                    Value::Bool(flag) => i64::from(*flag),
-                    _ => 0,
-                };
-            }
-        }
-    }
-    sums
 }

@@ -23,13 +23,13 @@ use dial_sinks::windows::retention::Retention;
 use dial_sinks::windows::store::WindowStore;
 use serde_json::Value;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::breach::{Breach, Broken};
-use super::case::{Case, End, Reshard, Seat};
+use super::case::{Case, Reshard, Seat};
 use super::naive::Findings;
 use super::ports::{Dated, Gate, Gated};
+use super::seat::{self, Life};
 use super::spec;
 
 /// After this long, by virtual time, something is stuck.
@@ -143,45 +143,11 @@ impl World {
     /// Works until there is no life left to end.
     async fn sit(self: Arc<World>, at: usize, seat: Seat) {
         sleep(seat.begins).await;
-        let mut name = format!("worker-{at}");
-        for (life, (end, pause, same_name)) in seat.lives.iter().enumerate() {
-            self.work(&name, seat.seed + life as u64, Some(*end)).await;
-            sleep(*pause).await;
-            if !same_name {
-                name = format!("worker-{at}-{life}");
-            }
+        for Life { name, seed, end, pause } in seat.lives(at) {
+            let how = seat::live(seed, self.case.slowest, end, |gate| self.worker(&name, gate)).await;
+            self.ends.lock().unwrap()[how as usize] += 1;
+            sleep(pause).await;
         }
-        self.work(&name, seat.seed + seat.lives.len() as u64, None).await;
-    }
-
-    /// One life. Dropping a worker that runs is its death.
-    async fn work(&self, name: &str, seed: u64, end: Option<End>) {
-        let closes = if let Some(End::Call(calls)) = end { calls } else { usize::MAX };
-        let gate = Gate::new(seed, self.case.slowest, closes);
-        let worker = self.worker(name, &gate);
-        let stop = CancellationToken::new();
-        let running = worker.run(stop.clone());
-        tokio::pin!(running);
-        let how = match end {
-            Some(End::Age(age)) => {
-                let died = timeout(age, &mut running).await.is_err();
-                assert!(died, "a worker ended by itself");
-                1
-            }
-            Some(End::Stop(age)) => {
-                let _ = timeout(age, &mut running).await;
-                stop.cancel();
-                running.await.unwrap();
-                2
-            }
-            Some(End::Call(_)) | None => {
-                tokio::select! {
-                    ended = &mut running => panic!("a worker ended by itself: {ended:?}"),
-                    () = gate.closed.notified() => 0,
-                }
-            }
-        };
-        self.ends.lock().unwrap()[how] += 1;
     }
 
     fn worker(&self, name: &str, gate: &Arc<Gate>) -> Worker {

@@ -20,6 +20,7 @@ mod life;
 mod naive;
 mod ports;
 mod search;
+mod seat;
 mod spec;
 mod tally;
 mod told;

@@ -31,9 +31,7 @@ impl Tally {
 
     /// Cases must be hard enough to mean something.
     pub(super) fn is_hard_enough(&self, cases: u64) {
-        let least = |count: usize, of_a_hundred: u64, what: &str| {
-            assert!(count as u64 * 100 >= of_a_hundred * cases, "only {count} {what} in {cases} cases");
-        };
+        let least = |count, of_a_hundred, what| least(count, of_a_hundred, what, cases);
         if cases >= 500 {
             least(self.correlated, 200, "correlated findings");
             least(self.ambiguous, 4, "findings of equal times");
@@ -44,4 +42,9 @@ impl Tally {
             assert!(self.failures >= cases, "only {} failures in {cases} cases", self.failures);
         }
     }
+}
+
+/// Holds that there are so many of something in a hundred cases.
+pub(super) fn least(count: usize, of_a_hundred: u64, what: &str, cases: u64) {
+    assert!(count as u64 * 100 >= of_a_hundred * cases, "only {count} {what} in {cases} cases");
 }

@@ -1,8 +1,10 @@
 //! A [`QueryService`] that fails by a seed, before or after the call it wraps: the two ways in which a network does.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
+
+use crate::failing::draw;
 
 use super::service::{Execution, QueryService, Question, ResultPage, ServiceError, ServiceErrorKind};
 
@@ -34,12 +36,7 @@ impl<S> FailingService<S> {
     }
 
     fn fate(&self) -> Fate {
-        // SplitMix64: the state is a counter, so that concurrent calls need no lock.
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.state.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
+        let z = draw(&self.state);
         match (z % 1000 < self.per_mille, (z >> 32) % 3) {
             (false, _) => Fate::Works,
             (true, 0) => Fate::Throttled,

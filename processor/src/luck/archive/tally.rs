@@ -1,5 +1,6 @@
 //! [`Tally`]: what happened in all cases together.
 
+use super::super::tally;
 use super::life::Lived;
 
 /// Counts, and the virtual seconds that it took.
@@ -31,9 +32,7 @@ impl Tally {
 
     /// Cases must be hard enough to mean something.
     pub(super) fn is_hard_enough(&self, cases: u64) {
-        let least = |count: usize, of_a_hundred: u64, what: &str| {
-            assert!(count as u64 * 100 >= of_a_hundred * cases, "only {count} {what} in {cases} cases");
-        };
+        let least = |count, of_a_hundred, what| tally::least(count, of_a_hundred, what, cases);
         if cases >= 500 {
             least(self.files, 300, "files");
             least(self.recovered, 25, "open intents that were taken over");
