@@ -1,16 +1,18 @@
-//! How far the stream is behind: the age of the first record that is not done, as `dial shards list` measures it.
+//! How far the stream is behind: the age of the first record that is not done.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::ShardIteratorType;
 use dial_ingest::lease::Lease;
 use dial_ingest::{LeaseStore, SequenceNumber};
+use dial_rules::event::{Millis, parse_rfc3339};
+use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::scene::{STREAM, Scene};
+use crate::scene::{STREAM, Scene, now};
 
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_millis(200);
@@ -32,7 +34,7 @@ impl LagWatch {
             loop {
                 sleep(EVERY).await;
                 // By the time before the leases are read, so that looking takes no time.
-                let (at, now) = (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap());
+                let (at, now) = (Instant::now(), now());
                 let mut lags = Vec::new();
                 for lease in leases.list().await.unwrap_or_default() {
                     lags.extend(of(&kinesis, &lease, now).await);
@@ -54,8 +56,9 @@ impl LagWatch {
     }
 }
 
-/// How long the first record behind the checkpoint was there at `now`, in milliseconds.
-async fn of(kinesis: &Client, lease: &Lease, now: Duration) -> Option<u64> {
+/// How long ago the first record behind the checkpoint was put at `now`, in milliseconds. By its event, which happens as it
+/// is put: the emulator tells when records arrived in whole seconds, and the lag would look up to a second longer than it is.
+async fn of(kinesis: &Client, lease: &Lease, now: Millis) -> Option<u64> {
     let call = kinesis.get_shard_iterator().stream_name(STREAM).shard_id(&lease.lease_key);
     let call = match &lease.checkpoint.sequence {
         SequenceNumber::Number(_) => call
@@ -65,10 +68,10 @@ async fn of(kinesis: &Client, lease: &Lease, now: Duration) -> Option<u64> {
     };
     let iterator = call.send().await.ok()?.shard_iterator?;
     let answer = kinesis.get_records().shard_iterator(iterator).limit(1).send().await.ok()?;
-    let arrived = |record: &aws_sdk_kinesis::types::Record| record.approximate_arrival_timestamp?.to_millis().ok();
-    let arrived = answer.records.first().and_then(arrived).and_then(|millis| u64::try_from(millis).ok());
-    let now = u64::try_from(now.as_millis()).unwrap();
-    Some(arrived.map_or(0, |arrived| now.saturating_sub(arrived)))
+    let Some(first) = answer.records.first() else { return Some(0) };
+    let event: Value = serde_json::from_slice(first.data.as_ref()).unwrap();
+    let put = parse_rfc3339(event["eventTime"].as_str().unwrap()).unwrap();
+    Some(u64::try_from(now - put).unwrap_or_default())
 }
 
 /// The value below which so many of a hundred lie.

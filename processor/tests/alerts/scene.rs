@@ -15,6 +15,7 @@ use dial_analytics::store::ObjectStore;
 use dial_emulators::{Kinesis, Ministack, sdk_config, unique};
 use dial_ingest::LeaseStore;
 use dial_ingest::dynamodb::DynamoLeases;
+use dial_rules::event::{Millis, rfc3339};
 use dial_sinks::dynamodb::DynamoFindingStore;
 use dial_sinks::filter::FindingFilter;
 use dial_sinks::outbox::store::{Outbox, Queue};
@@ -53,11 +54,14 @@ pub(crate) fn rules() -> String {
            correlation: {type: temporal_ordered, rules: [first, second], group-by: [dial.actor], timespan: 1h}\n"
 }
 
-/// A CloudTrail record of now.
+pub(crate) fn now() -> Millis {
+    Millis::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+/// A CloudTrail record of now, to the millisecond.
 pub(crate) fn event(id: &str, call: &str, user: &str) -> Value {
-    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     json!({
-        "eventVersion": "1.08", "eventID": id, "eventTime": dial_rules::event::rfc3339(i64::try_from(millis).unwrap()),
+        "eventVersion": "1.08", "eventID": id, "eventTime": rfc3339(now()),
         "eventSource": "iam.amazonaws.com", "eventName": call, "awsRegion": "us-east-1",
         "recipientAccountId": "111122223333", "sourceIPAddress": "198.51.100.7",
         "userIdentity": {"type": "IAMUser", "arn": format!("arn:aws:iam::111122223333:user/{user}"), "userName": user},
