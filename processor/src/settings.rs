@@ -59,7 +59,7 @@ pub(crate) use self::metrics::{Listen, Metrics};
 pub(crate) use self::organizations::Organizations;
 pub(crate) use self::reputation::Reputation;
 pub(crate) use self::rules::Rules;
-pub(crate) use self::secret_place::SecretPlace;
+pub(crate) use self::secret_place::{SecretPlace, variable};
 pub(crate) use self::sinks::{Kind as SinkKind, Sink, Sinks};
 pub(crate) use self::stream::{Initial, ReadBy, Stream};
 pub(crate) use self::tables::Tables;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use place::{LARGEST, LocalPlace, ManagedName, SecretPlace};
+pub use place::{LARGEST, LocalPlace, ManagedName, SecretPlace, Variables};
 
 /// What authenticates us somewhere.
 #[async_trait]
@@ -26,10 +26,10 @@ pub trait Secret: fmt::Debug + Send + Sync {
 }
 
 /// The secret that lies at a place. `client` is asked for those in AWS Secrets Manager, in the region of a secret's ARN where
-/// it has one; use one HTTP client for all.
-pub fn open(place: SecretPlace, client: &aws_sdk_secretsmanager::Client) -> Arc<dyn Secret> {
+/// it has one; use one HTTP client for all. `variables` is the environment, for those that lie there.
+pub fn open(place: SecretPlace, client: &aws_sdk_secretsmanager::Client, variables: Variables) -> Arc<dyn Secret> {
     match place {
-        SecretPlace::Local(place) => Arc::new(local::Local::new(place)),
+        SecretPlace::Local(place) => Arc::new(local::Local::new(place, variables)),
         SecretPlace::SecretsManager(name) => Arc::new(manager::Managed::new(name, client)),
     }
 }

@@ -6,7 +6,7 @@ use dial_rules::fault::Fault;
 use serde::{Deserialize, Serialize};
 
 use super::positive;
-use super::secret_place::SecretPlace;
+use super::secret_place::{SecretPlace, variable};
 
 /// What to write as an address.
 const EXAMPLE: &str = "127.0.0.1:8787";
@@ -121,7 +121,7 @@ impl Door {
 /// # Errors
 /// Says which place holds none that can be used. Never says what a place holds.
 pub(crate) fn read_key(place: &SecretPlace) -> Result<String, String> {
-    let key = place.read().map_err(|wrong| format!("`door.keys` {wrong}"))?;
+    let key = place.read(variable).map_err(|wrong| format!("`door.keys` {wrong}"))?;
     if key.len() < SHORTEST_KEY {
         return Err(format!(
             "`door.keys` names {place}, where the key is shorter than {SHORTEST_KEY} characters: make one with \

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use dial_rules::fault::Fault;
 use serde::{Deserialize, Serialize};
 
-use super::secret_place::SecretPlace;
+use super::secret_place::{SecretPlace, variable};
 
 /// Where a worker listens unless told otherwise: the port that exporters of Prometheus' metrics commonly use.
 pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:9464";
@@ -88,7 +88,7 @@ impl Metrics {
     /// Says which place holds none. Never says what a place holds.
     pub(crate) fn read_token(&self) -> Result<Option<String>, String> {
         let Some(place) = &self.token else { return Ok(None) };
-        let token = SecretPlace::parse(place, "token").and_then(|place| place.read());
+        let token = SecretPlace::parse(place, "token").and_then(|place| place.read(variable));
         token.map(Some).map_err(|wrong| format!("`metrics.token` {wrong}"))
     }
 }

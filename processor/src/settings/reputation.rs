@@ -6,7 +6,7 @@ use dial_rules::fault::Fault;
 use serde::{Deserialize, Serialize};
 
 use super::positive;
-use super::secret_place::SecretPlace;
+use super::secret_place::{SecretPlace, variable};
 use crate::enrich::http::checked_url;
 use crate::enrich::reputation::{Key, ReputationService};
 
@@ -82,7 +82,8 @@ impl Reputation {
     /// Says what is wrong with the place. Never what it holds.
     pub(crate) fn service(&self) -> Result<Option<ReputationService>, String> {
         let Some(place) = &self.key else { return Ok(None) };
-        let key = SecretPlace::parse(place, "key").and_then(|place| place.read()).and_then(|text| Key::new(&text));
+        let key =
+            SecretPlace::parse(place, "key").and_then(|place| place.read(variable)).and_then(|text| Key::new(&text));
         Ok(Some(ReputationService {
             url: checked_url(&self.url).map_err(|wrong| format!("`reputation.url` {wrong}"))?,
             key: key.map_err(|wrong| format!("`reputation.key` {wrong}"))?,

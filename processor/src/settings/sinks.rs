@@ -8,7 +8,7 @@ use dial_rules::nearest::nearest;
 use dial_sinks::archive::ARCHIVE;
 use serde::{Deserialize, Serialize};
 
-use super::secret_place::SecretPlace;
+use super::secret_place::{SecretPlace, variable};
 
 /// Sinks by their names.
 pub(crate) type Sinks = BTreeMap<String, Sink>;
@@ -208,7 +208,7 @@ impl Sink {
     pub(crate) fn unset_variables(&self) -> Vec<Fault> {
         let unset = |(key, place): (&'static str, &String)| {
             let place = SecretPlace::parse(place, key).ok().filter(|_| place.starts_with("env:"))?;
-            place.read().err().map(|wrong| Fault::new(key, wrong))
+            place.read(variable).err().map(|wrong| Fault::new(key, wrong))
         };
         self.places().filter_map(unset).collect()
     }

@@ -2,27 +2,28 @@
 
 use async_trait::async_trait;
 
-use super::{LocalPlace, Secret};
+use super::{LocalPlace, Secret, Variables};
 
 /// A secret on this machine. Files are small, so one is read whenever it is used: nothing can be out of date.
 #[derive(Debug)]
 pub(super) struct Local {
     place: LocalPlace,
+    variables: Variables,
 }
 
 impl Local {
-    pub(super) fn new(place: LocalPlace) -> Self {
-        Self { place }
+    pub(super) fn new(place: LocalPlace, variables: Variables) -> Self {
+        Self { place, variables }
     }
 }
 
 #[async_trait]
 impl Secret for Local {
     async fn get(&self) -> Result<String, String> {
-        let place = self.place.clone();
+        let (place, variables) = (self.place.clone(), self.variables);
         let read = match place {
-            LocalPlace::Variable(_) => place.read(),
-            LocalPlace::File(_) => tokio::task::spawn_blocking(move || place.read())
+            LocalPlace::Variable(_) => place.read(variables),
+            LocalPlace::File(_) => tokio::task::spawn_blocking(move || place.read(variables))
                 .await
                 .unwrap_or_else(|_| Err("could not be read: the program is stopping".to_owned())),
         };
@@ -40,7 +41,7 @@ mod tests {
     async fn a_file_that_changes_is_in_force_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        let secret = Local::new(LocalPlace::File(path.clone()));
+        let secret = Local::new(LocalPlace::File(path.clone()), |_| None);
         assert!(secret.get().await.unwrap_err().contains("cannot be read"));
         // The same length, and most likely within one tick of the file system's clock.
         for value in ["first", "other", "third"] {
@@ -52,9 +53,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_variable_that_is_not_set_is_named() {
-        let secret = Local::new(LocalPlace::Variable("NO_SUCH_VARIABLE_OF_DIAL".to_owned()));
-        assert!(secret.get().await.unwrap_err().contains("NO_SUCH_VARIABLE_OF_DIAL, which is not set"));
-        let secret = Local::new(LocalPlace::Variable("CARGO_PKG_NAME".to_owned()));
-        assert_eq!(secret.get().await.as_deref(), Ok("dial-sinks"));
+        let variables: Variables = |name| (name == "TOKEN").then(|| " s3cr3t\n".to_owned());
+        let secret = Local::new(LocalPlace::Variable("TOKNE".to_owned()), variables);
+        assert!(secret.get().await.unwrap_err().contains("TOKNE, which is not set"));
+        let secret = Local::new(LocalPlace::Variable("TOKEN".to_owned()), variables);
+        assert_eq!(secret.get().await.as_deref(), Ok("s3cr3t"));
     }
 }

@@ -8,6 +8,10 @@ use std::path::PathBuf;
 /// Largest secret in bytes: what AWS Secrets Manager takes.
 pub const LARGEST: usize = 65_536;
 
+/// The value of an environment variable, by its name; `None` of one that is not set. The program's settings hand it in: this
+/// crate reads no environment.
+pub type Variables = fn(&str) -> Option<String>;
+
 /// Where a secret lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretPlace {
@@ -93,10 +97,10 @@ impl LocalPlace {
     ///
     /// # Errors
     /// Says which place holds none, to follow the key's name. Never says what a place holds.
-    pub fn read(&self) -> Result<String, String> {
+    pub fn read(&self, variables: Variables) -> Result<String, String> {
         let text = match self {
             LocalPlace::Variable(name) => {
-                std::env::var(name).map_err(|_| format!("names the environment variable {name}, which is not set"))?
+                variables(name).ok_or_else(|| format!("names the environment variable {name}, which is not set"))?
             }
             LocalPlace::File(path) => {
                 let failed = |why: String| format!("names the file {}, which cannot be read: {why}", path.display());
@@ -226,15 +230,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         let place = LocalPlace::File(path.clone());
-        assert!(place.read().unwrap_err().contains("cannot be read"));
+        assert!(place.read(|_| None).unwrap_err().contains("cannot be read"));
         for (bytes, why) in
             [(b" \n".to_vec(), "nothing"), (vec![b'x'; LARGEST + 1], "larger"), (vec![0xff, 0xfe], "UTF-8")]
         {
             std::fs::write(&path, bytes).unwrap();
-            let wrong = place.read().unwrap_err();
+            let wrong = place.read(|_| None).unwrap_err();
             assert!(wrong.contains(why), "{wrong}");
         }
         std::fs::write(&path, " s3cr3t\n").unwrap();
-        assert_eq!(place.read().as_deref(), Ok("s3cr3t"));
+        assert_eq!(place.read(|_| None).as_deref(), Ok("s3cr3t"));
     }
 }

@@ -10,7 +10,7 @@ fn client() -> Client {
 }
 
 fn secret(place: &str, client: &Client) -> Arc<dyn Secret> {
-    open(SecretPlace::parse(place, "token").unwrap(), client)
+    open(SecretPlace::parse(place, "token").unwrap(), client, |_| None)
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use dial_sinks::sink::Sink;
 
 use crate::aws;
 use crate::failure::{Failure, Result};
-use crate::settings::{self, Settings, SinkKind};
+use crate::settings::{self, Settings, SinkKind, variable};
 
 /// The sinks of the settings, by name. Nobody is asked yet: a destination that is away now may be back later.
 ///
@@ -130,7 +130,7 @@ impl Maker {
     fn secret(&self, place: Option<&String>, key: &str) -> std::result::Result<Option<Arc<dyn Secret>>, Fault> {
         let Some(place) = place else { return Ok(None) };
         let place = SecretPlace::parse(place, key).map_err(|wrong| Fault::new(key, wrong))?;
-        Ok(Some(secret::open(place, &aws_sdk_secretsmanager::Client::new(&self.config))))
+        Ok(Some(secret::open(place, &aws_sdk_secretsmanager::Client::new(&self.config), variable)))
     }
 }
 
