@@ -27,8 +27,9 @@ pub const ROW_GROUP_BYTES: usize = 128 << 20;
 /// The most bytes of a page before compression; a longer value has a page of its own.
 pub const PAGE_BYTES: usize = 1 << 20;
 
-/// The same for JSON, of which no page is skipped: larger ones compress better.
-pub const JSON_PAGE_BYTES: usize = 2 << 20;
+/// How hard zstd tries. At 1, CloudTrail's columns come out no larger than at 3, in two thirds of the time
+/// (docs/decisions/0008-compression.md).
+const ZSTD_LEVEL: i32 = 1;
 
 /// How often a filter at most says that a value may be there which is not. One in a hundred would make it twice as large.
 const FILTER_ERRORS: f64 = 0.03;
@@ -105,7 +106,7 @@ pub fn properties(table: &Table, rows: usize) -> Result<WriterProperties, WriteE
     // Filters are made for so many values and folded to what was there: making them too large costs time only.
     let most_values = rows.clamp(1, ROW_GROUP_ROWS) as u64;
     let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         // A page is closed once it has reached the limit, with what at most as much again brought it there.
@@ -128,9 +129,7 @@ pub fn properties(table: &Table, rows: usize) -> Result<WriterProperties, WriteE
         }
         if column.column_type == ColumnType::Json {
             // Nobody asks for JSON between two others: bounds a page would not be used.
-            properties = properties
-                .set_column_data_page_size_limit(path.clone(), JSON_PAGE_BYTES / 2)
-                .set_column_statistics_enabled(path, EnabledStatistics::Chunk);
+            properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
         }
     }
     Ok(properties.build())
