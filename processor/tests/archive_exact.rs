@@ -11,6 +11,8 @@
 #[allow(dead_code)]
 #[path = "../src/luck/dice.rs"]
 mod dice;
+#[path = "support/logs.rs"]
+mod logs;
 
 mod archive {
     #[allow(dead_code)]

@@ -19,6 +19,7 @@ use dial_sinks::dynamodb::DynamoFindingStore;
 use dial_sinks::filter::FindingFilter;
 use dial_sinks::store::FindingStore;
 use serde_json::Value;
+use support::logs::last_lines;
 use support::planted::{Corpus, Dice, Plan, RULES, assert_planted, plant};
 use support::{Findings, Folder};
 use tokio::time::{Instant, sleep};
@@ -79,16 +80,7 @@ impl Scene {
     }
 
     fn logs(&self) -> String {
-        let mut logs = String::new();
-        for entry in fs::read_dir(self.folder.path("")).unwrap().map(Result::unwrap) {
-            if entry.path().extension().is_some_and(|extension| extension == "log") {
-                let text = fs::read_to_string(entry.path()).unwrap();
-                let lines: Vec<&str> = text.lines().collect();
-                let last = lines[lines.len().saturating_sub(20)..].join("\n");
-                logs += &format!("== {}\n{last}\n", entry.file_name().to_string_lossy());
-            }
-        }
-        logs
+        last_lines(&self.folder.path(""))
     }
 
     /// Every finding there is, in a stable order.

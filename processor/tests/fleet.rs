@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+#[path = "support/logs.rs"]
+mod logs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -238,16 +241,7 @@ impl Scene {
     }
 
     fn logs(&self) -> String {
-        let mut logs = String::new();
-        for entry in fs::read_dir(self.folder.path()).unwrap().map(Result::unwrap) {
-            if entry.path().extension().is_some_and(|extension| extension == "log") {
-                let text = fs::read_to_string(entry.path()).unwrap();
-                let lines: Vec<&str> = text.lines().collect();
-                let last = lines[lines.len().saturating_sub(40)..].join("\n");
-                logs += &format!("== {}\n{last}\n", entry.file_name().to_string_lossy());
-            }
-        }
-        logs
+        logs::last_lines(self.folder.path())
     }
 
     /// After everything: what must be there, once each.

@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::destination::{Destination, SIGNING_KEY};
 use crate::server::Server;
+use crate::support::logs::last_lines;
 use crate::support::planted::Dice;
 use crate::support::{DIAL, Folder};
 
@@ -282,16 +283,7 @@ impl Scene {
     }
 
     pub(crate) fn logs(&self) -> String {
-        let mut logs = String::new();
-        for entry in fs::read_dir(self.folder.path("")).unwrap().map(Result::unwrap) {
-            if entry.path().extension().is_some_and(|extension| extension == "log") {
-                let text = fs::read_to_string(entry.path()).unwrap();
-                let lines: Vec<&str> = text.lines().collect();
-                let last = lines[lines.len().saturating_sub(25)..].join("\n");
-                write!(logs, "== {}\n{last}\n", entry.file_name().to_string_lossy()).unwrap();
-            }
-        }
-        logs
+        last_lines(&self.folder.path(""))
     }
 }
 

@@ -193,15 +193,6 @@ impl Scene {
     }
 
     pub(super) fn logs(&self) -> String {
-        let mut logs = String::new();
-        for entry in fs::read_dir(self.folder.path()).unwrap().map(Result::unwrap) {
-            if entry.path().extension().is_some_and(|extension| extension == "log") {
-                let text = fs::read_to_string(entry.path()).unwrap();
-                let lines: Vec<&str> = text.lines().collect();
-                let last = lines[lines.len().saturating_sub(40)..].join("\n");
-                logs += &format!("== {}\n{last}\n", entry.file_name().to_string_lossy());
-            }
-        }
-        logs
+        crate::logs::last_lines(self.folder.path())
     }
 }

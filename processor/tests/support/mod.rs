@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod events;
+pub(crate) mod logs;
 pub(crate) mod planted;
 pub(crate) mod receiver;
 
