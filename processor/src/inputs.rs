@@ -1,14 +1,13 @@
 //! What a scan reads: files, folders, standard input, and objects in S3.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::bucket::Bucket;
 use crate::failure::{Failure, Result};
+use crate::hashed_input::HashedInput;
 use crate::patient::{Patient, StopFlag};
-use crate::scan_archive::hashed;
 
 /// One thing to read.
 #[derive(Debug, Clone)]
@@ -51,49 +50,12 @@ impl Input {
         }
     }
 
-    /// Opens it with the SHA-256 of its bytes as they lie there. A file is read twice; what can be read only once, or is dear
-    /// to fetch, is laid down in `scratch` meanwhile.
-    pub(crate) fn open_hashed(&self, stop: StopFlag, scratch: &Path) -> io::Result<(Box<dyn Read + Send>, [u8; 32])> {
-        let mut source = self.open(stop)?;
-        if let Place::File(path) = &self.place
-            && fs::metadata(path)?.is_file()
-        {
-            let (sha256, length) = hashed(source.as_mut(), |_| Ok(()))?;
-            // A file that grows meanwhile is what it was.
-            return Ok((Box::new(File::open(path)?.take(length)), sha256));
+    /// Opens it to be read under the name of the SHA-256 of its bytes as they lie there.
+    pub(crate) fn open_hashed(&self, stop: StopFlag, scratch: &Path) -> io::Result<HashedInput> {
+        match &self.place {
+            Place::File(path) if fs::metadata(path)?.is_file() => HashedInput::of_file(File::open(path)?),
+            _ => HashedInput::laid_down(self.open(stop)?, scratch),
         }
-        let mut laid = Laid::new(scratch)?;
-        let (sha256, _) = hashed(source.as_mut(), |piece| laid.file.write_all(piece))?;
-        laid.file.rewind()?;
-        Ok((Box::new(laid), sha256))
-    }
-}
-
-/// What was laid down, gone when it is dropped.
-struct Laid {
-    file: File,
-    path: PathBuf,
-}
-
-impl Laid {
-    fn new(folder: &Path) -> io::Result<Laid> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        fs::create_dir_all(folder)?;
-        let path = folder.join(NEXT.fetch_add(1, Ordering::Relaxed).to_string());
-        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-        Ok(Laid { file, path })
-    }
-}
-
-impl Read for Laid {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.file.read(out)
-    }
-}
-
-impl Drop for Laid {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path); // its folder goes with the scan
     }
 }
 

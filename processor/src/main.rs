@@ -17,6 +17,7 @@ mod enrich;
 mod failure;
 mod finding_files;
 mod follow_ups;
+mod hashed_input;
 mod in_place;
 mod inputs;
 mod link_pile;

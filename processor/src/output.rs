@@ -1,6 +1,7 @@
 //! What commands print: tables for people, JSON lines for programs.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, presets};
 use dial_rules::assessment::Assessment;
@@ -18,13 +19,27 @@ const LINE: usize = 8 * 1024;
 pub(crate) struct Output {
     json: bool,
     color: bool,
+    unread: Unread,
+}
+
+/// What happens once nobody reads standard output any longer.
+enum Unread {
+    /// The program ends: showing was all that it did.
+    Ends,
+    /// It goes on without showing, since it keeps what it does elsewhere too. Whether that has come to pass.
+    GoesOn(AtomicBool),
 }
 
 impl Output {
     /// JSON lines when asked for, or when standard output is no terminal.
     pub(crate) fn new(json: bool) -> Output {
         let terminal = io::stdout().is_terminal();
-        Output { json: json || !terminal, color: terminal && !json }
+        Output { json: json || !terminal, color: terminal && !json, unread: Unread::Ends }
+    }
+
+    /// The same for a command that does more than to show: its reader may go away, and it goes on.
+    pub(crate) fn of_work(&self) -> Output {
+        Output { json: self.json, color: self.color, unread: Unread::GoesOn(AtomicBool::new(false)) }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -47,11 +62,25 @@ impl Output {
 
     /// Text as it is.
     pub(crate) fn write(&self, text: &str) -> Result<()> {
+        if matches!(&self.unread, Unread::GoesOn(came) if came.load(Ordering::Relaxed)) {
+            return Ok(());
+        }
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             // The reader, `head` perhaps, has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-            other => other.map_err(|error| Failure::outside("standard output", error)),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.unread(),
+            other => other.map_err(|error| Failure::outside("standard output", error))?,
+        }
+        Ok(())
+    }
+
+    fn unread(&self) {
+        match &self.unread {
+            Unread::Ends => std::process::exit(0),
+            Unread::GoesOn(came) => {
+                came.store(true, Ordering::Relaxed);
+                note("nobody reads standard output any longer: going on without it");
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::correlator::{CorrelateError, FollowUp, Held};
 use crate::failure::Failure;
+use crate::hashed_input::HashedInput;
 use crate::inputs::Input;
 use crate::patient::StopFlag;
 use crate::pipeline::{Detected, Detection};
@@ -133,8 +134,8 @@ impl Reader {
             Ok(opened) => opened,
             Err(error) => return self.send(Report::Unreadable(format!("{}: {error}", input.name))),
         };
-        let counted = Counted { inner: source, progress: self.progress.clone() };
-        for decoded in Decoder::new(counted) {
+        let mut counted = Counted { inner: source, progress: self.progress.clone() };
+        for decoded in Decoder::new(&mut counted) {
             // Before anything else: an input that was cut off by this ends in a dead letter that is none.
             if self.stopped() {
                 return self.flush().and(Err(Stopped));
@@ -162,15 +163,21 @@ impl Reader {
         if self.stopped() {
             return self.flush().and(Err(Stopped));
         }
+        if !counted.inner.is_whole() {
+            let why =
+                "it changed while it was read, or breaks off; scan it again, or what it holds is not archived whole";
+            return self.send(Report::Unreadable(format!("{}: {why}", input.name)));
+        }
         self.archived(rows.map(InputRows::finish))
     }
 
     /// Opens an input, and begins its rows where they are archived.
-    fn open(&self, input: &Input) -> io::Result<(Box<dyn Read + Send>, Option<InputRows>)> {
+    fn open(&self, input: &Input) -> io::Result<(Source, Option<InputRows>)> {
         let stop = self.progress.stop.clone();
-        let Some(archive) = &self.archive else { return Ok((input.open(stop)?, None)) };
-        let (source, sha256) = input.open_hashed(stop, self.scratch.folder())?;
-        Ok((source, Some(archive.begin(sha256))))
+        let Some(archive) = &self.archive else { return Ok((Source::Any(input.open(stop)?), None)) };
+        let source = input.open_hashed(stop, self.scratch.folder())?;
+        let rows = archive.begin(source.sha256());
+        Ok((Source::Hashed(source), Some(rows)))
     }
 
     /// Reports rows that could not be archived, which ends the scan.
@@ -221,9 +228,35 @@ impl Reader {
     }
 }
 
+/// What an input is read from.
+enum Source {
+    Any(Box<dyn Read + Send>),
+    /// Whose rows are archived.
+    Hashed(HashedInput),
+}
+
+impl Source {
+    /// Whether its rows, if they are archived, are those of what they are named after.
+    fn is_whole(&mut self) -> bool {
+        match self {
+            Source::Any(_) => true,
+            Source::Hashed(source) => source.is_whole(),
+        }
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Source::Any(source) => source.read(out),
+            Source::Hashed(source) => source.read(out),
+        }
+    }
+}
+
 /// Counts what is read, for the progress bar.
 struct Counted {
-    inner: Box<dyn Read + Send>,
+    inner: Source,
     progress: Arc<Progress>,
 }
 

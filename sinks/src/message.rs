@@ -1,7 +1,10 @@
 //! [`Message`]: what an alert says, whatever the destination makes of it.
 
+use std::collections::BTreeSet;
+
 use dial_rules::assessment::Assessment;
 use dial_rules::event::Millis;
+use dial_rules::finding::{Finding, FindingKind};
 use dial_rules::severity::Severity;
 use serde::Serialize;
 
@@ -28,6 +31,8 @@ pub struct Message {
     pub others: Vec<Assessment>,
     /// Ids of all findings that this message names: `lead`, `others` and those beyond.
     pub finding_ids: Vec<String>,
+    /// What all of those are of.
+    pub of: Subjects,
     /// How many findings the alert has named, with those of this message.
     pub count: u64,
     /// What happened when, in order; of a finding of one event that event alone.
@@ -38,6 +43,38 @@ pub struct Message {
     pub links: Links,
     /// A sample, sent by hand: nothing happened.
     pub is_sample: bool,
+}
+
+/// What findings are of, all of them together: what subscribers filter by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subjects {
+    /// Whether one of them is correlated.
+    pub is_correlated: bool,
+    /// Ids of their rules.
+    pub rules: BTreeSet<String>,
+    /// The accounts that they are in, and those of their events.
+    pub accounts: BTreeSet<String>,
+    /// Ids of their ATT&CK techniques.
+    pub techniques: BTreeSet<String>,
+}
+
+impl Subjects {
+    /// Of one finding more.
+    pub fn add(&mut self, finding: &Finding) {
+        self.is_correlated |= finding.kind == FindingKind::Correlated;
+        self.rules.insert(finding.rule_id.clone());
+        let of_events = finding.evidence.iter().filter_map(|evidence| evidence.account_id.as_ref());
+        self.accounts.extend(finding.subject.account_id.iter().chain(of_events).cloned());
+        self.techniques.extend(finding.subject.techniques.iter().cloned());
+    }
+}
+
+impl<'f> FromIterator<&'f Finding> for Subjects {
+    fn from_iter<I: IntoIterator<Item = &'f Finding>>(findings: I) -> Subjects {
+        let mut subjects = Subjects::default();
+        findings.into_iter().for_each(|finding| subjects.add(finding));
+        subjects
+    }
 }
 
 /// Most findings of a message that are told one by one, beside the lead.

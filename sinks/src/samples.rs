@@ -127,6 +127,7 @@ fn message(
     let others: Vec<Assessment> = findings.collect();
     let finding_ids: Vec<String> =
         [&lead].into_iter().chain(&others).map(|one| one.finding.finding_id.clone()).collect();
+    let of = [&lead].into_iter().chain(&others).map(|one| &one.finding).collect();
     let links = Links {
         console: Some(
             "https://eu-west-1.console.aws.amazon.com/cloudtrailv2/home?region=eu-west-1#/events/5f0c9f9e-1b1e-4a52-9e6e-000000000001"
@@ -146,6 +147,7 @@ fn message(
         lead,
         others,
         finding_ids,
+        of,
         moments,
         advice: advice(),
         links,

@@ -117,7 +117,7 @@ fn state(owed: &Owed, progress: &Progress, alert: Option<&Alert>, until: Option<
 
 /// Of one that left its alert and did not arrive.
 async fn given_up(store: &dyn Outbox, sink: &str, finding_id: &str) -> Result<Option<State>, StoreError> {
-    let dead = DeadAlert::list(store, Millis::MAX, MOST_DEAD).await?;
+    let dead = DeadAlert::list(store, MOST_DEAD).await?;
     let names = |dead: &DeadAlert| dead.sink == sink && dead.delivery.findings.contains_key(finding_id);
     Ok(dead.into_iter().rev().find(names).map(|dead| State::GivenUp {
         at: dead.given_up,

@@ -42,6 +42,7 @@ use crate::{clock, context, rule_files};
 const AT_A_TIME: usize = 256;
 
 pub(crate) async fn run(args: Run, settings: &Settings, output: &Output) -> Result<Outcome> {
+    let output = &output.of_work();
     // First of all: tables may be waited for.
     let shutdown = CancellationToken::new();
     cancel_on_signal(shutdown.clone())?;

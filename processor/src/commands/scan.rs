@@ -44,6 +44,7 @@ const ARCHIVING_THREADS: usize = 8;
 const WORST_SHOWN: usize = 15;
 
 pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -> Result<Outcome> {
+    let output = &output.of_work();
     let live = context::tables(settings).await?;
     let tables = live.now();
     let Governed { rules, policy, .. } = rule_files::to_evaluate(&args.rules.rules, settings, &tables)?;

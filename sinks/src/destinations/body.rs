@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
+use super::attributes::MOST_OF_A_LIST;
 use crate::message::Message;
 use crate::wire::wire;
 
-/// Most bytes of the JSON. What is left of the services' 262,144 is for the attributes, and for what EventBridge puts around
-/// it on its way to a queue.
-pub(crate) const MOST: usize = 248 * 1024;
+/// Most bytes of the JSON. What is left of the services' 262,144 is for the attributes, three lists among them, and for what
+/// EventBridge puts around it on its way to a queue.
+pub(crate) const MOST: usize = 252 * 1024 - 3 * MOST_OF_A_LIST;
 
 /// What a text keeps that is shortened because nothing else is left to cut, in characters: the more, if that does.
 const SHORT: [usize; 2] = [256, 96];

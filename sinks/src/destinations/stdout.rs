@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use dial_rules::event::rfc3339;
+use tokio::sync::Mutex;
 
 use super::body::{is_odd, json_text};
 use crate::message::Message;
@@ -58,12 +59,10 @@ impl Sink for StdoutSink {
             LineFormat::Human => human(message),
         };
         line.push('\n');
-        let to = Arc::clone(&self.to);
-        // A pipe that nobody reads blocks whoever writes, and must not block the other sinks.
-        let written = tokio::task::spawn_blocking(move || {
-            let mut to = to.lock().unwrap_or_else(PoisonError::into_inner);
-            to.write_all(line.as_bytes()).and_then(|()| to.flush())
-        });
+        // A pipe that nobody reads blocks whoever writes, and must not block the other sinks. Nothing ends a thread that writes,
+        // so there is one at most: its turn is waited for here, where waiting can be given up.
+        let mut to = Arc::clone(&self.to).lock_owned().await;
+        let written = tokio::task::spawn_blocking(move || to.write_all(line.as_bytes()).and_then(|()| to.flush()));
         match written.await {
             Ok(Ok(())) => Ok(None),
             Ok(Err(error)) => Err(SendError::Unavailable(format!("standard output: {error}"))),

@@ -1,4 +1,10 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::*;
 use crate::samples::{SampleKind, sample};
@@ -46,6 +52,36 @@ async fn json_is_one_line_a_message() {
 async fn a_closed_pipe_is_out_of_reach() {
     let sent = StdoutSink::to(LineFormat::Human, Gone).send(&sample(SampleKind::Single), None).await;
     assert!(matches!(sent, Err(SendError::Unavailable(_))), "{sent:?}");
+}
+
+/// A pipe that is full until somebody says that it is read again.
+struct Full(Arc<AtomicUsize>, Receiver<()>);
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        self.1.recv().unwrap();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_full_pipe_holds_one_thread_however_often_it_is_tried() {
+    let ((read, full), begun) = (channel(), Arc::new(AtomicUsize::new(0)));
+    let sink = StdoutSink::to(LineFormat::Human, Full(begun.clone(), full));
+    let message = sample(SampleKind::Single);
+    for _ in 0..5 {
+        assert!(timeout(Duration::from_millis(50), sink.send(&message, None)).await.is_err(), "nobody reads");
+    }
+    assert_eq!(begun.load(Ordering::SeqCst), 1, "the others wait where waiting can be given up");
+    read.send(()).unwrap();
+    read.send(()).unwrap();
+    sink.send(&message, None).await.unwrap();
+    assert_eq!(begun.load(Ordering::SeqCst), 2, "those that were given up are not written");
 }
 
 #[test]

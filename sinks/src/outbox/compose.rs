@@ -13,7 +13,7 @@ use super::broken::{Broken, is_broken};
 use super::desk::Desk;
 use super::links::links;
 use super::store::Outbox;
-use crate::message::{MOST_SHOWN, Message, Moment};
+use crate::message::{MOST_SHOWN, Message, Moment, Subjects};
 use crate::store::StoreError;
 
 /// How many findings are read at once.
@@ -31,9 +31,14 @@ pub(crate) struct Told {
     assessments: Vec<Assessment>,
     first_seen: Millis,
     last_seen: Millis,
+    /// What all of them are of, those that are not assessed among them.
+    of: Subjects,
 }
 
 /// The message of a delivery of an alert; `None` when none of its findings is there any longer.
+///
+/// # Errors
+/// When the store cannot be read, or none of the findings that are there can.
 pub(crate) async fn compose(
     store: &dyn Outbox,
     desk: &dyn Desk,
@@ -65,19 +70,37 @@ pub(crate) async fn compose(
 async fn read(store: &dyn Outbox, desk: &dyn Desk, delivery: &Delivery) -> Result<Option<Told>, StoreError> {
     let ids: Vec<String> = delivery.findings.keys().cloned().collect();
     let mut most_telling: Vec<Finding> = Vec::new();
-    let (mut first_seen, mut last_seen) = (Millis::MAX, Millis::MIN);
+    let (mut first_seen, mut last_seen, mut of) = (Millis::MAX, Millis::MIN, Subjects::default());
     for some in ids.chunks(AT_ONCE) {
         for owed in store.owed(some).await? {
             first_seen = first_seen.min(owed.finding.first_seen);
             last_seen = last_seen.max(owed.finding.last_seen);
+            of.add(&owed.finding);
             most_telling.push(owed.finding);
         }
         most_telling.sort_by(|a, b| by_telling(b, b.subject.severity).cmp(&by_telling(a, a.subject.severity)));
         most_telling.truncate(MOST_ASSESSED);
     }
+    if most_telling.is_empty() {
+        gone(store, &ids).await?;
+    }
     let mut assessments = desk.assess(most_telling).await;
     assessments.sort_by(|a, b| by_telling(&b.finding, b.severity()).cmp(&by_telling(&a.finding, a.severity())));
-    Ok((!assessments.is_empty()).then_some(Told { assessments, first_seen, last_seen }))
+    Ok((!assessments.is_empty()).then_some(Told { assessments, first_seen, last_seen, of }))
+}
+
+/// Checks that findings, of which the outbox gave none, are not there. One that is, but cannot be read, as when a newer version of
+/// the program wrote it, is no reason to say that all is told.
+///
+/// # Errors
+/// When the store cannot be read, or one of them cannot.
+pub(crate) async fn gone(store: &dyn Outbox, ids: &[String]) -> Result<(), StoreError> {
+    for id in ids {
+        if store.get(id).await?.is_some() {
+            return Err(StoreError::Damaged { finding_id: id.clone(), reason: "what is owed of it".to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// How much a finding says: the greater, the more.
@@ -89,7 +112,7 @@ fn by_telling(finding: &Finding, severity: Severity) -> impl Ord + use<'_> {
 fn message(alert: &Alert, delivery: &Delivery, told: Told) -> Option<Message> {
     let count = alert.told + alert.untold(&delivery.findings);
     let title = title(&alert.group, count, &told);
-    let Told { assessments, first_seen, last_seen } = told;
+    let Told { assessments, first_seen, last_seen, of } = told;
     let mut assessments = assessments.into_iter();
     let lead = assessments.next()?;
     let others: Vec<Assessment> = assessments.take(MOST_SHOWN).collect();
@@ -110,6 +133,7 @@ fn message(alert: &Alert, delivery: &Delivery, told: Told) -> Option<Message> {
         links: links(&lead.finding, list),
         others,
         finding_ids: delivery.findings.keys().cloned().collect(),
+        of,
         count,
         lead,
         moments: Vec::new(),

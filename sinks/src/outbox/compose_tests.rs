@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::memory::MemoryFindingStore;
 use crate::outbox::pace::Pace;
+use crate::outbox::shelve::shelve;
 use crate::outbox::tests::world::{Policy, START, correlated, single};
+use crate::sqlite::SqliteFindingStore;
 use crate::store::FindingStore;
 
 async fn composed(group: Group, findings: Vec<Finding>) -> Option<Message> {
@@ -65,10 +67,43 @@ async fn of_findings_that_are_gone_nothing_is_said() {
     assert_eq!(compose(&store, &Policy, &alert, &delivery).await.unwrap(), None);
 }
 
+#[tokio::test]
+async fn findings_that_cannot_be_read_are_not_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("findings.db");
+    let store = SqliteFindingStore::open(path.clone()).await.unwrap();
+    let mut alert = Alert::new("slack", incident(), START);
+    alert.join(&BTreeMap::from([("1".to_owned(), 1), ("2".to_owned(), 1)]), START, &Pace::default());
+    store.record(vec![single("1", "r", "alice"), single("2", "r", "alice")]).await.unwrap();
+    let delivery = alert.claim("w", START).unwrap();
+    let damage = |id: &str| {
+        let row = rusqlite::Connection::open(&path).unwrap();
+        row.execute("UPDATE findings SET body = '{' WHERE finding_id = ?1", [id]).unwrap();
+    };
+    damage("1");
+    let message = compose(&store, &Policy, &alert, &delivery).await.unwrap().unwrap();
+    assert_eq!((message.lead.finding.finding_id.as_str(), message.finding_ids.len()), ("2", 2), "the rest is told");
+    damage("2");
+    compose(&store, &Policy, &alert, &delivery).await.unwrap_err();
+    shelve(&store, &Policy, &delivery).await.unwrap_err();
+}
+
 #[test]
 fn spans_are_rounded_up() {
     let cases = [(0, "1 min"), (60_000, "1 min"), (60_001, "2 min"), (7_200_000, "2 h"), (200_000_000, "3 days")];
     for (millis, text) in cases {
         assert_eq!(span(millis), text);
     }
+}
+
+#[tokio::test]
+async fn what_subscribers_filter_by_is_of_all_findings() {
+    let one = |n: i64| {
+        let mut finding = single(&format!("{n:04}"), "r", "alice");
+        finding.subject.account_id = Some(format!("{n:012}"));
+        finding
+    };
+    let message = composed(Group::Storm { rule_id: "r".to_owned() }, (0..900).map(one).collect()).await.unwrap();
+    assert_eq!(message.of.accounts.len(), 900);
+    assert!(!message.of.is_correlated);
 }

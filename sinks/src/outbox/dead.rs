@@ -67,24 +67,24 @@ impl DeadAlert {
         Ok(())
     }
 
-    /// Those that were given up first, up to `limit` of them, until `now`. One that cannot be read is logged and left out.
+    /// Those that were given up first, up to `limit` of them. One that cannot be read is logged and left out.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn list(store: &dyn Outbox, now: Millis, limit: usize) -> Result<Vec<DeadAlert>, StoreError> {
-        let keys: Vec<String> = DeadAlert::keys(store, now, limit).await?.into_iter().map(|(_, key)| key).collect();
+    pub async fn list(store: &dyn Outbox, limit: usize) -> Result<Vec<DeadAlert>, StoreError> {
+        let keys: Vec<String> = DeadAlert::keys(store, limit).await?.into_iter().map(|(_, key)| key).collect();
         let mut dead = DeadAlert::read(store, &keys).await?;
         dead.sort_by(|a, b| (a.given_up, &a.delivery.key).cmp(&(b.given_up, &b.delivery.key)));
         Ok(dead)
     }
 
-    /// When the first of them were given up, up to `limit` of them, until `now`, and the keys of their deliveries: in that
-    /// order. May be a second behind.
+    /// When the first of them were given up, up to `limit` of them, and the keys of their deliveries: in that order. May be a
+    /// second behind.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn keys(store: &dyn Outbox, now: Millis, limit: usize) -> Result<Vec<(Millis, String)>, StoreError> {
-        let due = store.due(Queue::Dead, now, limit).await?;
+    pub async fn keys(store: &dyn Outbox, limit: usize) -> Result<Vec<(Millis, String)>, StoreError> {
+        let due = store.waiting(Queue::Dead, limit).await?;
         Ok(due.into_iter().filter_map(|due| Some((due.at, delivery_of(&due.key)?.to_owned()))).collect())
     }
 

@@ -37,6 +37,10 @@ impl Outbox for DynamoFindingStore {
         Ok(due)
     }
 
+    async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Due>, StoreError> {
+        self.due(queue, Millis::MAX, limit).await
+    }
+
     async fn owed(&self, ids: &[String]) -> Result<Vec<Owed>, StoreError> {
         let ids = distinct(ids, is_finding_id);
         let items = self.items(&ids).await?;

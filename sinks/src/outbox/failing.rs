@@ -16,6 +16,11 @@ impl<S: Outbox + ?Sized> Outbox for FailingFindingStore<S> {
         self.inner.due(queue, now, limit).await
     }
 
+    async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Due>, StoreError> {
+        self.before_reading()?;
+        self.inner.waiting(queue, limit).await
+    }
+
     async fn owed(&self, ids: &[String]) -> Result<Vec<Owed>, StoreError> {
         self.before_reading()?;
         self.inner.owed(ids).await

@@ -13,9 +13,13 @@ impl Outbox for MemoryFindingStore {
     async fn due(&self, queue: Queue, now: Millis, limit: usize) -> Result<Vec<Due>, StoreError> {
         let mut contents = self.lock();
         contents.forget_expired(now);
-        let from = (queue, Millis::MIN, String::new());
-        let queued = contents.due.range(from..).take_while(|(of, at, _)| *of == queue && *at <= now);
-        Ok(queued.take(limit).map(|(_, at, key)| Due { at: *at, key: key.clone() }).collect())
+        Ok(contents.queued(queue, now).take(limit).collect())
+    }
+
+    async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Due>, StoreError> {
+        let contents = self.lock();
+        let stays = |due: &Due| contents.rows.get(&due.key).is_none_or(|row| row.expires.is_none());
+        Ok(contents.queued(queue, Millis::MAX).filter(stays).take(limit).collect())
     }
 
     async fn owed(&self, ids: &[String]) -> Result<Vec<Owed>, StoreError> {
@@ -82,6 +86,13 @@ impl Contents {
         if let Some(at) = row.expires {
             self.expiring.remove(&(at, row.key));
         }
+    }
+
+    /// What a queue has until `now`.
+    fn queued(&self, queue: Queue, now: Millis) -> impl Iterator<Item = Due> {
+        let queued = self.due.range((queue, Millis::MIN, String::new())..);
+        let queued = queued.take_while(move |(of, at, _)| *of == queue && *at <= now);
+        queued.map(|(_, at, key)| Due { at: *at, key: key.clone() })
     }
 
     fn forget_expired(&mut self, now: Millis) {

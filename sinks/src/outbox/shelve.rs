@@ -1,6 +1,7 @@
 //! The rows of a batch: its findings as they are now.
 
 use super::alert::Delivery;
+use super::compose::gone;
 use super::desk::Desk;
 use super::store::Outbox;
 use crate::archive::Archived;
@@ -23,6 +24,9 @@ pub(crate) async fn shelve(
             store.owed(some).await?.into_iter().map(|owed| (owed.version, owed.finding)).unzip();
         let assessed = desk.assess(findings).await.into_iter();
         rows.extend(assessed.zip(versions).map(|(assessment, version)| Archived { assessment, version }));
+    }
+    if rows.is_empty() {
+        gone(store, &ids).await?;
     }
     Ok(rows)
 }

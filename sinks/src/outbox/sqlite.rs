@@ -41,7 +41,15 @@ const DELETE: &str = "DELETE FROM outbox WHERE key = ?1 AND revision = ?2";
 #[async_trait]
 impl Outbox for SqliteFindingStore {
     async fn due(&self, queue: Queue, now: Millis, limit: usize) -> Result<Vec<Due>, StoreError> {
-        self.run("read the outbox of", move |connection| due(connection, queue, now, limit)).await
+        let read = move |connection: &mut Connection| {
+            forget(connection, now)?;
+            queued(connection, queue, now, limit)
+        };
+        self.run("read the outbox of", read).await
+    }
+
+    async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Due>, StoreError> {
+        self.run("read the outbox of", move |connection| queued(connection, queue, Millis::MAX, limit)).await
     }
 
     async fn owed(&self, ids: &[String]) -> Result<Vec<Owed>, StoreError> {
@@ -105,11 +113,16 @@ impl SqliteFindingStore {
     }
 }
 
-fn due(connection: &Connection, queue: Queue, now: Millis, limit: usize) -> Result<Vec<Due>, SqliteError> {
+/// Deletes rows that have expired.
+fn forget(connection: &Connection, now: Millis) -> Result<(), SqliteError> {
     // Looking takes no lock from writers.
     if connection.prepare_cached(ANY_EXPIRED)?.query_row(params![now], |row| row.get(0))? {
         connection.prepare_cached(FORGET)?.execute(params![now])?;
     }
+    Ok(())
+}
+
+fn queued(connection: &Connection, queue: Queue, now: Millis, limit: usize) -> Result<Vec<Due>, SqliteError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(DUE)?;
     let rows = statement

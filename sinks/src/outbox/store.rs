@@ -35,6 +35,13 @@ pub trait Outbox: FindingStore {
     /// When the store cannot be read.
     async fn due(&self, queue: Queue, now: Millis, limit: usize) -> Result<Vec<Due>, StoreError>;
 
+    /// What waits in a queue, whenever it is due, as [`Outbox::due`] gives it; rows that are to expire are not among it. Deletes
+    /// nothing: it is for whoever looks.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Due>, StoreError>;
+
     /// These findings with what is owed of them, as of now, each once and in the order asked for. Those that are not there are
     /// left out, and so is one that cannot be read, which is logged: it holds up no other.
     ///

@@ -1,6 +1,9 @@
 //! Secrets on this machine: environment variables, and files, which orchestrators replace when they rotate a secret.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use tokio::sync::Mutex;
 
 use super::{LocalPlace, Secret, Variables};
 
@@ -9,11 +12,13 @@ use super::{LocalPlace, Secret, Variables};
 pub(super) struct Local {
     place: LocalPlace,
     variables: Variables,
+    /// A file system that hangs holds one thread, and not one more at every attempt.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Local {
     pub(super) fn new(place: LocalPlace, variables: Variables) -> Self {
-        Self { place, variables }
+        Self { place, variables, turn: Arc::default() }
     }
 }
 
@@ -23,9 +28,15 @@ impl Secret for Local {
         let (place, variables) = (self.place.clone(), self.variables);
         let read = match place {
             LocalPlace::Variable(_) => place.read(variables),
-            LocalPlace::File(_) => tokio::task::spawn_blocking(move || place.read(variables))
-                .await
-                .unwrap_or_else(|_| Err("could not be read: the program is stopping".to_owned())),
+            LocalPlace::File(_) => {
+                let turn = self.turn.clone().lock_owned().await;
+                let read = move || {
+                    let _turn = turn;
+                    place.read(variables)
+                };
+                let read = tokio::task::spawn_blocking(read).await;
+                read.unwrap_or_else(|_| Err("could not be read: the program is stopping".to_owned()))
+            }
         };
         read.map_err(|wrong| format!("the place of its secret {wrong}"))
     }

@@ -55,7 +55,19 @@ pub(crate) fn row(key: &str, body: &str) -> Row {
     Row { key: key.to_owned(), body: body.to_owned(), revision: 0, due: None, expires: None }
 }
 
-/// What is due, once it is what it should be: an index may be a second behind.
+/// What an index says, once it is what it should be: it may be a second behind.
+pub(crate) async fn eventually<T>(look: impl AsyncFn() -> T, is_it: impl Fn(&T) -> bool) -> T {
+    for _ in 0..40 {
+        let seen = look().await;
+        if is_it(&seen) {
+            return seen;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    look().await
+}
+
+/// What is due, once it is what it should be.
 pub(crate) async fn due_eventually(
     store: &Store,
     queue: Queue,
@@ -63,12 +75,5 @@ pub(crate) async fn due_eventually(
     limit: usize,
     expected: &[Due],
 ) -> Vec<Due> {
-    for _ in 0..40 {
-        let due = store.due(queue, now, limit).await.unwrap();
-        if due == expected {
-            return due;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    store.due(queue, now, limit).await.unwrap()
+    eventually(async || store.due(queue, now, limit).await.unwrap(), |due| due == expected).await
 }

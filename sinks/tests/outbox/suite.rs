@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use crate::findings::{NOON, finding};
 use crate::model::Model;
 use crate::operations::{apply, operation};
-use crate::subject::{START, Store, Subject, due_eventually, row};
+use crate::subject::{START, Store, Subject, due_eventually, eventually, row};
 
 pub(crate) fn random_operations_do_what_the_model_does(subject: &Subject) {
     subject.check(&prop::collection::vec(operation(), 1..40), |operations| {
@@ -147,6 +147,12 @@ pub(crate) fn expired_rows_are_out_of_the_way(subject: &Subject) {
             let (due, expires) = (Some((Queue::Alerts, START + i)), Some(START + 1_000 + i));
             assert!(store.write(&Row { due, expires, ..row(&format!("#{i}"), "{}") }).await.unwrap());
         }
+        let lasts = Row { due: Some((Queue::Alerts, START + 9_999)), ..row("#lasts", "{}") };
+        assert!(store.write(&lasts).await.unwrap());
+        // Whoever looks at all that waits does not do so at the end of time, and takes nothing away.
+        let all = eventually(async || store.waiting(Queue::Alerts, 9).await.unwrap(), |all| !all.is_empty()).await;
+        assert_eq!(all, [Due { at: START + 9_999, key: "#lasts".to_owned() }]);
+        assert_eq!(store.rows(&["#7".to_owned()]).await.unwrap().len(), 1);
         let due = |keys: &[i64]| keys.iter().map(|i| Due { at: START + i, key: format!("#{i}") }).collect::<Vec<_>>();
         assert_eq!(due_eventually(&store, Queue::Alerts, START + 1_000, 2, &due(&[1, 2])).await, due(&[1, 2]));
         let last = due(&[198, 199]);

@@ -19,7 +19,7 @@ const MOST: usize = 100_000;
 
 /// When which were given up, the first one first.
 async fn kept(store: &dyn Outbox) -> Result<Vec<(Millis, String)>> {
-    Ok(DeadAlert::keys(store, Millis::MAX, MOST).await?)
+    Ok(DeadAlert::keys(store, MOST).await?)
 }
 
 /// Those whose keys begin so.

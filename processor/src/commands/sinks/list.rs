@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use comfy_table::Cell;
-use dial_rules::event::{Millis, rfc3339};
+use dial_rules::event::rfc3339;
 use dial_sinks::archive::ARCHIVE;
 use dial_sinks::outbox::alert::Alert;
 use dial_sinks::outbox::dead::DeadAlert;
@@ -70,7 +70,7 @@ pub(super) async fn list(args: SinksList, settings: &Settings, output: &Output) 
 async fn look(store: &dyn Outbox, reports: &mut BTreeMap<String, Report>) -> Result<bool> {
     let mut more = false;
     for queue in [Queue::Alerts, Queue::Dead] {
-        let due = store.due(queue, Millis::MAX, MOST).await?;
+        let due = store.waiting(queue, MOST).await?;
         more |= due.len() == MOST;
         let keys: Vec<String> = due.into_iter().map(|due| due.key).collect();
         for keys in keys.chunks(TOGETHER) {

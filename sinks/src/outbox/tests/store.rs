@@ -55,6 +55,10 @@ impl Outbox for Slow {
         self.around(self.inner.due(queue, now, limit)).await
     }
 
+    async fn waiting(&self, queue: Queue, limit: usize) -> Result<Vec<Due>, StoreError> {
+        self.around(self.inner.waiting(queue, limit)).await
+    }
+
     async fn owed(&self, ids: &[String]) -> Result<Vec<Owed>, StoreError> {
         self.around(self.inner.owed(ids)).await
     }
