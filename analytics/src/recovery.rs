@@ -50,8 +50,9 @@ pub enum RecoveryError {
     Unfinished(Position),
     /// The records no longer become what was declared.
     #[error(
-        "the records {first} to {last} of shard {shard} give other files than version {software} declared for them; \
-         some of those may be written, so this version ({}) must not go on: let {software} finish the batch",
+        "the records {first} to {last} of shard {shard} give other files than the build that declared them (version \
+         {software}) said; some of those may be written, so this build (version {}) must not go on: run that one until it \
+         has finished the batch",
         env!("CARGO_PKG_VERSION")
     )]
     Differs {

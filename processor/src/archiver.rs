@@ -74,6 +74,12 @@ impl Archive {
         self.records.clone()
     }
 
+    /// That a shard waits, and why.
+    fn waits(&self, shard: &Shard, why: &str) -> ProcessError {
+        self.meter.stuck(shard.id());
+        ProcessError::retry(why)
+    }
+
     /// What was written, and what waits.
     pub(crate) fn meter(&self) -> Meter {
         self.meter.clone()
@@ -118,7 +124,8 @@ enum State {
     Recovering(Box<Recovery>),
     /// A sealed batch is on its way: declared or not, written or not, not committed. Nothing else happens before it is.
     Settling { sealed: Arc<Sealed>, next: ArchiveBatch },
-    /// Somebody has to look at the lease.
+    /// What is declared cannot be carried out by this build. The shard waits for one that can, or for somebody who looks at
+    /// the lease; detection and other shards go on.
     Stuck(String),
 }
 
@@ -143,9 +150,14 @@ impl ShardProcessor for Archiver {
     }
 
     async fn shard_ended(&mut self, checkpointer: &Checkpointer) -> Result<(), ProcessError> {
-        if let State::Recovering(recovery) = &mut self.state {
-            recovery.shard_ended();
-            self.end_recovery()?;
+        match &mut self.state {
+            State::Recovering(recovery) => {
+                recovery.shard_ended();
+                self.end_recovery()?;
+            }
+            // Its end must not be behind the checkpoint while what is declared is not.
+            State::Stuck(why) => return Err(self.shared.waits(&self.shard, why)),
+            State::Collecting(_) | State::Settling { .. } => {}
         }
         self.flush(checkpointer).await
     }
@@ -174,7 +186,7 @@ impl Archiver {
                 }
             }
             State::Settling { .. } => Ok(false),
-            State::Stuck(why) => Err(ProcessError::fatal(why.clone())),
+            State::Stuck(why) => Err(self.shared.waits(&self.shard, why)),
         }
     }
 
@@ -200,7 +212,15 @@ impl Archiver {
         let State::Recovering(recovery) = std::mem::replace(&mut self.state, collecting) else {
             return Ok(());
         };
-        let recovered = recovery.finish().map_err(ProcessError::fatal)?;
+        let recovered = match recovery.finish() {
+            Ok(recovered) => recovered,
+            Err(error) => {
+                let why = error.to_string();
+                let waits = self.shared.waits(&self.shard, &why);
+                self.state = State::Stuck(why);
+                return Err(waits);
+            }
+        };
         if recovered.gap {
             tracing::error!(
                 shard = self.shard.id(),
@@ -277,4 +297,34 @@ fn position(record: &Record) -> Result<Position, ProcessError> {
 fn ingest_position(position: &Position) -> Result<dial_ingest::Position, ProcessError> {
     let sequence: SequenceNumber = position.sequence().parse().map_err(ProcessError::fatal)?;
     Ok(dial_ingest::Position::new(sequence, position.sub_sequence()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dial_analytics::memory::MemoryStore;
+
+    #[test]
+    fn what_cannot_be_carried_out_lets_the_shard_wait() {
+        let (_, tables) = watch::channel(Arc::default());
+        let shared = Archive::new(Arc::new(MemoryStore::new()), &settings::Archive::default(), tables);
+        let meter = shared.meter();
+        let state = State::Stuck("let the build that declared it finish".to_owned());
+        let mut archiver = Archiver { shared, shard: Shard::new("shardId-000000000000"), state };
+        let record = Record {
+            shard_id: "shardId-000000000000".into(),
+            sequence_number: "7".parse().unwrap(),
+            sub_sequence_number: 0,
+            partition_key: String::new(),
+            arrival: 0,
+            data: Default::default(),
+        };
+        for tried in 1..=2 {
+            let error = archiver.push(&record).unwrap_err();
+            assert!(matches!(error, ProcessError::Retry(_)) && error.to_string().contains("the build"), "{error}");
+            assert_eq!((meter.read().failures.iter().sum::<u64>(), meter.read().waiting.len()), (tried, 1));
+        }
+        drop(archiver);
+        assert!(meter.read().waiting.is_empty(), "it is another worker's concern");
+    }
 }

@@ -74,7 +74,16 @@ impl Meter {
 
     /// A shard's files could not be written.
     pub(super) fn failed(&self, shard: &str, error: &ArchiveError) {
-        self.0.failures[number(error)].fetch_add(1, Ordering::Relaxed);
+        self.count_failure(shard, number(error));
+    }
+
+    /// What a shard has to write cannot be written by this build.
+    pub(super) fn stuck(&self, shard: &str) {
+        self.count_failure(shard, KINDS.len() - 1);
+    }
+
+    fn count_failure(&self, shard: &str, kind: usize) {
+        self.0.failures[kind].fetch_add(1, Ordering::Relaxed);
         self.waiting().entry(shard.to_owned()).or_insert_with(Instant::now);
     }
 
