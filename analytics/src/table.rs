@@ -95,6 +95,17 @@ pub enum EvolveError {
         /// Its type in the table.
         expected: DataType,
     },
+    /// A column that the table does not have.
+    #[error(
+        "it has the column `{column}`, which the table {table} does not have here: it was made by a newer version of the \
+         program; compact with that one"
+    )]
+    Newer {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: String,
+    },
     /// A column has a null that may not have one.
     #[error("not a file of the table: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
@@ -173,7 +184,8 @@ pub(crate) fn element() -> Field {
 }
 
 /// Brings rows of an older file, which has fewer columns, to the table's columns: those it lacks are null, or empty
-/// lists where a list is never null. Columns that the table does not have, of a newer file, are left out.
+/// lists where a list is never null. Columns that the table does not have, of a newer file, are left out: whoever writes
+/// what comes of this in the file's stead asks [`knows_all`] first.
 ///
 /// # Errors
 /// See [`EvolveError`].
@@ -181,6 +193,17 @@ pub fn evolve(batch: &RecordBatch, table: &Table) -> Result<RecordBatch, EvolveE
     let columns = table.columns.iter().map(|column| evolved(batch, table, column)).collect::<Result<_, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(table.schema(), columns, &options)?)
+}
+
+/// That the table has all columns of a file, so that nothing of it would be left out.
+///
+/// # Errors
+/// [`EvolveError::Newer`].
+pub(crate) fn knows_all(file: &Schema, table: &Table) -> Result<(), EvolveError> {
+    match file.fields().iter().find(|field| table.position(field.name()).is_none()) {
+        Some(field) => Err(EvolveError::Newer { table: table.name, column: field.name().clone() }),
+        None => Ok(()),
+    }
 }
 
 fn evolved(batch: &RecordBatch, table: &Table, column: &Column) -> Result<ArrayRef, EvolveError> {

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dial_analytics::archive::write;
 use dial_analytics::compaction::footer::Footer;
+use dial_analytics::compaction::merge::MergeError;
 use dial_analytics::compaction::plan::{Action, Policy};
 use dial_analytics::compaction::{CompactError, Compactor, End, Report};
 use dial_analytics::events_schema::EVENTS;
@@ -26,7 +27,7 @@ use dial_analytics::memory::MemoryStore;
 use dial_analytics::read::{ArchivedRow, batches, contents, count_rows, rows};
 use dial_analytics::s3::S3Store;
 use dial_analytics::store::{Listed, ObjectStore, Put, StoreError, StoreErrorKind};
-use dial_analytics::table::{Table, evolve};
+use dial_analytics::table::{Column, EvolveError, Table, evolve};
 use dial_analytics::visibility::visible;
 use dial_analytics::writer::{WriteError, write_batches};
 use dial_emulators::{Ministack, unique};
@@ -162,6 +163,36 @@ async fn files_of_an_older_table_get_its_new_columns() {
         let rows = rows(store.get(&file.key).await.unwrap()).unwrap();
         assert!(rows.iter().all(|row| row.len() == EVENTS.columns.len() && row["intel"] == serde_json::json!([])));
     }
+}
+
+/// An older program must not write files in the stead of a newer one's: what they have more would be gone.
+#[tokio::test]
+async fn files_with_columns_that_the_table_lacks_stay_as_they_are() {
+    let store = MemoryStore::new();
+    fill(&store, 0..3, 10).await;
+    let column = Column { name: "of_tomorrow", nullable: true, ..EVENTS.columns[0] };
+    let columns: Vec<Column> = EVENTS.columns.iter().copied().chain([column]).collect();
+    let newer = Table { columns: columns.leak(), ..EVENTS };
+    let file = store.list("events/v1/").await.unwrap().remove(0);
+    let read = batches(store.get(&file.key).await.unwrap()).unwrap();
+    let wide = read.map(|batch| Ok::<_, WriteError>(evolve(&batch.unwrap(), &newer).unwrap()));
+    let bytes = write_batches(&newer, 10, wide).unwrap();
+    store.delete(&file.key).await.unwrap();
+    store.put_if_absent(&file.key, bytes.clone()).await.unwrap();
+    let before = archived(&store).await;
+    let files = store.list("events/v1/").await.unwrap();
+
+    let error = compact(&store, policy(), NOW).await.unwrap_err();
+    let newer = matches!(&error, CompactError::Merge { key, source: MergeError::Evolve(EvolveError::Newer { .. }) }
+        if *key == file.key);
+    assert!(newer, "{error}");
+    let told = error.to_string();
+    assert!(told.contains("`of_tomorrow`") && told.contains("a newer version of the program; compact with"), "{told}");
+    assert!(compact(&store, policy(), NOW + 2 * DAY).await.is_err());
+    assert_eq!(store.list("events/switches-v1/").await.unwrap(), []);
+    assert_eq!(store.list("events/v1/").await.unwrap(), files);
+    assert_eq!(store.get(&file.key).await.unwrap(), bytes);
+    assert_eq!(archived(&store).await, before, "and it is read, but for that column");
 }
 
 #[tokio::test]

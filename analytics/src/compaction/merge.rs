@@ -7,7 +7,7 @@ use arrow::compute::{SortColumn, concat, interleave_record_batch, lexsort_to_ind
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::table::{EvolveError, Table, evolve};
+use crate::table::{EvolveError, Table, evolve, knows_all};
 use crate::writer::{WriteError, write_batches};
 
 /// Rows are read and written so many at a time.
@@ -23,7 +23,7 @@ pub enum MergeError {
     /// A part of a file is broken.
     #[error("not a readable Parquet file: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
-    /// A file is of another table.
+    /// A file is of another table, or of a newer version of it.
     #[error(transparent)]
     Evolve(#[from] EvolveError),
     /// The result could not be written.
@@ -44,9 +44,12 @@ impl Merge {
         Merge { table, batches: Vec::new(), rows: 0 }
     }
 
-    /// Takes a file's rows in. A file with fewer columns than the table has now gets them.
+    /// Takes a file's rows in. A file with fewer columns than the table has now gets them; one with more is refused, since
+    /// it will be deleted and what they hold with it.
     pub(crate) fn push(mut self, file: Bytes) -> Result<Merge, MergeError> {
-        for batch in ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(CHUNK).build()? {
+        let file = ParquetRecordBatchReaderBuilder::try_new(file)?;
+        knows_all(file.schema(), self.table)?;
+        for batch in file.with_batch_size(CHUNK).build()? {
             let batch = evolve(&batch?, self.table)?;
             self.rows += batch.num_rows();
             self.batches.push(batch);
