@@ -336,6 +336,28 @@ async fn what_is_switched_to_is_what_lies_there() {
     assert_eq!(store.list("events/switches-v1/").await.unwrap(), []);
 }
 
+/// The only copy of rows: nobody is told to delete it.
+#[tokio::test]
+async fn a_file_with_fewer_rows_than_its_footer_says_is_damaged_and_stays() {
+    let store = MemoryStore::new();
+    fill(&store, 0..3, 10).await;
+    let clock = || NOW;
+    let compactor = Compactor::new(&store, &EVENTS, policy(), &clock);
+    let files = compactor.look(Day::parse("2024-05-01").unwrap()).await.unwrap();
+    let mut actions = compactor.plan(&files).await.unwrap().unwrap();
+    let Action::Merge { sources, .. } = &mut actions[0] else { panic!("{actions:?}") };
+    let (key, rows) = (sources[1].key.clone(), sources[1].footer.rows);
+    sources[1].footer.rows += 1;
+    let error = compactor.carry_out(&files, actions, &|_| ()).await.unwrap_err();
+    let damaged = matches!(&error, CompactError::Damaged { key: of, found, expected }
+        if *of == key && (*found, *expected) == (rows, rows + 1));
+    assert!(damaged, "{error}");
+    let told = error.to_string();
+    assert!(!told.to_lowercase().contains("delete") && told.contains("backup"), "{told}");
+    assert!(store.get(&key).await.is_ok());
+    assert_eq!(store.list("events/switches-v1/").await.unwrap(), []);
+}
+
 /// Milliseconds since 1970: files in folders and on S3 have real times.
 fn clock() -> Millis {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();

@@ -42,14 +42,27 @@ pub enum CompactError {
         /// What is wrong.
         source: MergeError,
     },
-    /// A file has other rows than it should.
+    /// A file that was to count instead of others has other rows than they have.
     #[error("{key} has {found} rows and not {expected}; nothing was switched to it. Delete it, and compact again")]
     Rows {
+        /// The file that was made.
+        key: String,
+        /// By its footer.
+        found: u64,
+        /// Those of what it is made of.
+        expected: u64,
+    },
+    /// A file that counts gives other rows than its footer says. No other has them.
+    #[error(
+        "{key} is damaged: its footer says {expected} rows, and {found} can be read. It is the only copy of its rows and \
+         stays as it is, and so does its day; put it back from a backup or from an earlier version of the object"
+    )]
+    Damaged {
         /// The file.
         key: String,
-        /// By its footer, or read from it.
+        /// Read from it.
         found: u64,
-        /// Those of what it is made of, or by its footer.
+        /// By its footer.
         expected: u64,
     },
     /// A file could not be put together.
@@ -313,7 +326,7 @@ impl<'a> Compactor<'a> {
             merge = pushed.map_err(|source| CompactError::Merge { key: key.clone(), source })?;
             let got = merge.rows() - before;
             if got != footer.rows {
-                return Err(CompactError::Rows { key, found: got, expected: footer.rows });
+                return Err(CompactError::Damaged { key, found: got, expected: footer.rows });
             }
             read(size);
         }

@@ -93,7 +93,12 @@ impl Run<'_> {
                 Ok(Some(report)) => return self.tell(table, day, &report),
                 Ok(None) => {}
                 // Another day's files may be whole.
-                Err(error @ (CompactError::Merge { .. } | CompactError::Footer(_) | CompactError::Rows { .. })) => {
+                Err(
+                    error @ (CompactError::Merge { .. }
+                    | CompactError::Footer(_)
+                    | CompactError::Rows { .. }
+                    | CompactError::Damaged { .. }),
+                ) => {
                     self.bar.suspend(|| note(&format!("{} of {day} stay as they are: {error}", table.name)));
                     self.told.failed += 1;
                     return Ok(());
