@@ -160,10 +160,19 @@ pub fn create_database(place: &Place) -> Statement {
     }
 }
 
-/// `CREATE EXTERNAL TABLE`, for Athena.
+/// `DROP TABLE` and `CREATE EXTERNAL TABLE`, for Athena: a table that is there gets the columns and days of now, which
+/// `IF NOT EXISTS` would not give it. Dropping an external table leaves its files.
 #[must_use]
-pub fn create_table(table: &Table, place: &Place) -> Statement {
-    let mut sql = format!("CREATE EXTERNAL TABLE IF NOT EXISTS `{}`.`{}` (\n", place.database, table.name);
+pub fn replace_table(table: &Table, place: &Place) -> [Statement; 2] {
+    let drop = Statement {
+        makes: format!("no table {} of before; its files stay", table.name),
+        sql: format!("DROP TABLE IF EXISTS `{}`.`{}`", place.database, table.name),
+    };
+    [drop, create_table(table, place)]
+}
+
+fn create_table(table: &Table, place: &Place) -> Statement {
+    let mut sql = format!("CREATE EXTERNAL TABLE `{}`.`{}` (\n", place.database, table.name);
     let columns = glue_columns(table);
     for (n, GlueColumn { name, column_type, comment }) in columns.iter().enumerate() {
         let comma = if n + 1 < columns.len() { "," } else { "" };
@@ -249,10 +258,11 @@ mod tests {
     #[test]
     fn a_table_is_declared_with_its_partitions() {
         let place = Place::new("dial", "s3://trail/archive/").unwrap();
-        let Statement { makes, sql } = create_table(TABLES[0], &place);
+        let [drop, Statement { makes, sql }] = replace_table(TABLES[0], &place);
+        assert_eq!(drop.sql, "DROP TABLE IF EXISTS `dial`.`events`");
         assert_eq!(makes, "table events");
         for part in [
-            "CREATE EXTERNAL TABLE IF NOT EXISTS `dial`.`events` (\n  `event_time` timestamp COMMENT 'When",
+            "CREATE EXTERNAL TABLE `dial`.`events` (\n  `event_time` timestamp COMMENT 'When",
             "\n  `resource_arns` array<string> COMMENT",
             "empty if none.'\n)\nCOMMENT 'Every event",
             "PARTITIONED BY (`dt` string COMMENT",

@@ -47,8 +47,8 @@ fn athena_gets_its_database_tables_and_views() {
     let text = folder.run("archive ddl --location s3://trail/archive/ --database soc").expect(0, &[]).out;
     for part in [
         "CREATE DATABASE IF NOT EXISTS `soc`;",
-        "CREATE EXTERNAL TABLE IF NOT EXISTS `soc`.`events_written` (",
-        "CREATE EXTERNAL TABLE IF NOT EXISTS `soc`.`findings_switches` (",
+        "DROP TABLE IF EXISTS `soc`.`events_written`;\n\n-- table events_written\nCREATE EXTERNAL TABLE `soc`.`events_written` (",
+        "DROP TABLE IF EXISTS `soc`.`findings_switches`;\n\n-- table findings_switches\nCREATE EXTERNAL TABLE `soc`.`findings_switches` (",
         "CREATE OR REPLACE VIEW events AS",
         "LOCATION 's3://trail/archive/findings/v1/'",
         "'projection.dt.range' = '2010-01-01,NOW+1DAYS'",

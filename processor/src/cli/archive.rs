@@ -12,8 +12,8 @@ pub(crate) enum Archive {
   dial archive ddl --location ./dial-data > archive.sql               views over a folder, for DuckDB
   duckdb -init archive.sql                                            … and ask
 
-Of an s3:// location the statements are Athena's unless told otherwise, of a folder DuckDB's. They may be run again: tables
-are made where they are missing, views are replaced. docs/ARCHIVE.md says what the tables hold.")]
+Of an s3:// location the statements are Athena's unless told otherwise, of a folder DuckDB's. They may be run again, as
+after an update: tables and views are replaced, files stay. docs/ARCHIVE.md says what the tables hold.")]
     Ddl(ArchiveDdl),
     /// List the archive's tables and views, and their columns with types and meanings
     #[command(after_help = "Examples:

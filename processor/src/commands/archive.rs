@@ -79,7 +79,7 @@ fn athena(args: &ArchiveDdl, location: &str) -> Result<Vec<Statement>> {
     let place = place.days(args.first, args.last);
     let mut statements = vec![ddl::create_database(&place)];
     for (table, parts) in TABLES.into_iter().filter_map(|table| Some((table, Parts::of(table)?))) {
-        statements.extend(parts.all().map(|part| ddl::create_table(part, &place)));
+        statements.extend(parts.all().into_iter().flat_map(|part| ddl::replace_table(part, &place)));
         statements.push(parts::athena_view(table, &parts));
     }
     statements.extend(VIEWS.map(|view| view.create(Dialect::Athena)));
