@@ -51,8 +51,8 @@ impl Day {
     }
 
     /// The partition of an event that happened at `time` and arrived at `arrival` (`None` where nobody knows, as of
-    /// files): its day, but not before [`Day::FIRST`] and not later than the day after its arrival. Whoever writes an
-    /// event's time cannot make more folders than that, however hard he tries.
+    /// files): its day, but not before [`Day::FIRST`] and not later than the day after its arrival, or else
+    /// [`Day::LAST`]. Whoever writes an event's time cannot make more folders than that, however hard he tries.
     #[must_use]
     pub fn of_event(time: Millis, arrival: Option<Millis>) -> Day {
         let latest = arrival.map_or(Day::LAST, |arrival| Day::of(arrival).next());
