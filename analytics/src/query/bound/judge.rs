@@ -24,8 +24,8 @@ impl Scope {
 /// Something that a SELECT reads from.
 #[derive(Debug, Default)]
 pub(super) struct Source {
-    /// By which its columns can be called.
-    pub(super) alias: Option<String>,
+    /// By which its columns can be called: its alias, or the parts of its name, of which the first may be left out.
+    pub(super) called: Vec<String>,
     /// As the query names it.
     pub(super) name: String,
     /// Whether its days can be asked for by `dt`.
@@ -39,6 +39,9 @@ pub(super) struct Judge<'a> {
     pub(super) since: &'a str,
     pub(super) found: Vec<String>,
     pub(super) only_above: bool,
+    pub(super) coalesced: bool,
+    /// The first of what is read that is not known.
+    pub(super) unknown: Option<String>,
 }
 
 impl Judge<'_> {
@@ -102,6 +105,7 @@ impl Judge<'_> {
         let passes = may_pass && matches!(unbounded[..], [true]) && passes_days(select);
         if !passes && unbounded.contains(&true) {
             self.only_above |= bounds.only_above;
+            self.coalesced |= bounds.coalesced();
             let told = sources.iter().zip(&unbounded).filter(|(_, unbounded)| **unbounded);
             told.for_each(|(source, _)| self.tell(&source.name));
             suggestion::bind(select, &unbounded, self.since);
@@ -134,22 +138,24 @@ impl Judge<'_> {
                 let wide = self.is_wide(&parts, scope);
                 // Columns that an alias names anew are not `dt` any more.
                 let has_dt = !renames(alias.as_ref());
-                let own = parts.last().map(|part| (*part).to_owned());
-                let alias = alias.as_ref().map(|alias| alias.name.value.clone()).or(own);
-                sources.push(Source { alias, name: name.to_string(), has_dt, wide });
+                let called = match alias {
+                    Some(alias) => vec![alias.name.value.clone()],
+                    None => parts.iter().map(|part| (*part).to_owned()).collect(),
+                };
+                sources.push(Source { called, name: name.to_string(), has_dt, wide });
             }
             TableFactor::Derived { subquery, alias, .. } => {
                 let has_dt = !renames(alias.as_ref());
                 let wide = self.query(subquery, scope, has_dt);
-                let alias = alias.as_ref().map(|alias| alias.name.value.clone());
-                let name = alias.clone().unwrap_or_else(|| "a subquery".to_owned());
-                sources.push(Source { alias, name, has_dt, wide });
+                let called: Vec<String> = alias.iter().map(|alias| alias.name.value.clone()).collect();
+                let name = called.first().cloned().unwrap_or_else(|| "a subquery".to_owned());
+                sources.push(Source { called, name, has_dt, wide });
             }
             TableFactor::NestedJoin { table_with_joins, .. } => self.sources(table_with_joins, scope, sources),
-            TableFactor::Pivot { table, .. }
-            | TableFactor::Unpivot { table, .. }
-            | TableFactor::MatchRecognize { table, .. } => {
-                // No condition gets through these, so what they read is bound within or not at all.
+            TableFactor::MatchRecognize { table, measures, symbols, .. } => {
+                self.subqueries(measures, scope);
+                self.subqueries(symbols, scope);
+                // No condition gets through, so what it reads is bound within or not at all.
                 let mut inner = Vec::new();
                 self.source(table, scope, &mut inner);
                 for source in inner.iter().filter(|source| source.wide) {
@@ -158,8 +164,14 @@ impl Judge<'_> {
                 }
                 sources.push(Source::default());
             }
+            // Of expressions, and of no table.
+            TableFactor::Table { name, args: Some(_), .. } if is_unnest(name) => {
+                self.subqueries(factor, scope);
+                sources.push(Source::default());
+            }
+            // A table function may be handed a table in words of its own: `TABLE(f(input => TABLE(events)))`.
             other => {
-                self.subqueries(other, scope);
+                self.unknown.get_or_insert_with(|| other.to_string());
                 sources.push(Source::default());
             }
         }
@@ -186,6 +198,12 @@ impl Judge<'_> {
     fn subqueries(&mut self, node: &mut impl VisitMut, scope: &Scope) {
         let _ = node.visit(&mut Subqueries { judge: self, scope, depth: 0 });
     }
+}
+
+/// Whether it is `UNNEST`, which the parser takes for a function.
+fn is_unnest(name: &ObjectName) -> bool {
+    let only = if let [part] = &name.0[..] { part.as_ident() } else { None };
+    only.is_some_and(|ident| ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("unnest"))
 }
 
 /// The parts of a name.

@@ -4,12 +4,14 @@
 //! them if it asks for none. So each place where a query names one of the archive's large tables must be bound from below
 //! by what that SELECT, or the JOIN it stands in, says of `dt`: `dt = …`, `dt IN (…)`, `dt BETWEEN … AND …`, `dt >= …`,
 //! `dt > …` or `dt LIKE '2024-05-%'`, against what is known before any row is read. Of an OR both sides must bind. A bound
-//! reaches another table of an inner join by `a.dt = b.dt` or `USING (dt)`, as Trino infers it.
+//! reaches another table of an inner join by `a.dt = b.dt` or `USING (dt)`, as Trino infers it. What an outer join with
+//! `USING (dt)` calls `dt` is `coalesce(a.dt, b.dt)`, of which Trino infers nothing.
 //!
 //! A subquery or a WITH query is judged by itself. Only one that hands `dt` through unchanged, without grouping, windows,
 //! DISTINCT, set operations or LIMIT, may leave it to whoever reads from it: there Trino pushes conditions into it.
 //!
-//! What cannot be parsed is not known to be bound.
+//! What cannot be parsed is not known to be bound; nor is what reads from anything but tables, subqueries, joins, UNNEST
+//! and MATCH_RECOGNIZE, as table functions do.
 
 mod constant;
 mod judge;
@@ -50,6 +52,8 @@ pub enum Unbounded {
         tables: Vec<String>,
         /// Whether there is a bound of `dt` from above.
         only_above: bool,
+        /// Whether a join makes one `dt` of two that no bound gets through: an outer one with `USING (dt)`.
+        coalesced: bool,
         /// The query with bounds.
         suggestion: String,
     },
@@ -86,13 +90,19 @@ fn judge(statement: &Statement, archive: Archive<'_>, since: &str) -> Result<(),
     if rest.token != Token::EOF {
         return Err(Unbounded::Unreadable(format!("`{}` is not expected{}", rest.token, rest.span.start)));
     }
-    let mut judge = Judge { archive, since, found: Vec::new(), only_above: false };
+    let (found, only_above, coalesced, unknown) = (Vec::new(), false, false, None);
+    let mut judge = Judge { archive, since, found, only_above, coalesced, unknown };
     judge.query(&mut query, &Scope::default(), false);
+    if let Some(unknown) = judge.unknown {
+        let unknown = suggestion::with_types(&unknown, &types);
+        return Err(Unbounded::Unreadable(format!("nobody knows what `{unknown}` reads")));
+    }
     if judge.found.is_empty() {
         return Ok(());
     }
     let line = query.to_string();
     let text = if line.len() <= LINE { line } else { format!("{query:#}") };
     let suggestion = suggestion::with_types(&text, &types);
-    Err(Unbounded::Tables { tables: judge.found, only_above: judge.only_above, suggestion })
+    let Judge { found: tables, only_above, coalesced, .. } = judge;
+    Err(Unbounded::Tables { tables, only_above, coalesced, suggestion })
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, Function, GroupByExpr, Ident, JoinConstraint, JoinOperator, Select, SelectItem,
-    TableFactor, TableWithJoins, Value, Visit, Visitor,
+    BinaryOperator, Distinct, Expr, Function, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Select,
+    SelectItem, TableFactor, TableWithJoins, Value, Visit, Visitor,
 };
 
 use super::DT;
@@ -25,8 +25,20 @@ pub(super) struct Bounds<'a> {
     pub(super) only_above: bool,
     /// From which source a bound reaches which.
     reaches: Vec<(usize, usize)>,
-    /// Whether `dt` by itself is that of all: `USING (dt)`.
-    merged: bool,
+    /// Whose `dt` it is by itself.
+    bare: Bare,
+}
+
+/// Whose `dt` it is that is named without a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bare {
+    /// That of the only one that has it.
+    Only,
+    /// That of all: of inner joins with `USING (dt)`, where all are the same.
+    Merged,
+    /// Nobody's: of an outer join with `USING (dt)` it is `coalesce(a.dt, b.dt)`, and a condition on that is asked after the
+    /// join, which has read every day by then.
+    Coalesced,
 }
 
 /// Whose rows a join keeps although nothing matches them.
@@ -42,7 +54,7 @@ impl<'a> Bounds<'a> {
     /// What is bound by the joins and the WHERE of `select`, which reads from `sources`.
     pub(super) fn of(select: &Select, sources: &'a [Source]) -> Bounds<'a> {
         let bound = vec![false; sources.len()];
-        let mut bounds = Bounds { sources, bound, only_above: false, reaches: Vec::new(), merged: false };
+        let mut bounds = Bounds { sources, bound, only_above: false, reaches: Vec::new(), bare: Bare::Only };
         let mut next = 0;
         for table in &select.from {
             next = bounds.joins(table, next);
@@ -52,6 +64,11 @@ impl<'a> Bounds<'a> {
         }
         bounds.spread();
         bounds
+    }
+
+    /// Whether `dt` by itself is nobody's.
+    pub(super) fn coalesced(&self) -> bool {
+        self.bare == Bare::Coalesced
     }
 
     /// Takes in the joins of a table, whose first source is `first`; where the next table's sources begin.
@@ -64,18 +81,29 @@ impl<'a> Bounds<'a> {
             match constraint {
                 JoinConstraint::On(condition) => self.condition(condition, first..next, keeps, right),
                 JoinConstraint::Using(columns) => {
-                    let is_dt = |name: &sqlparser::ast::ObjectName| name.to_string().eq_ignore_ascii_case(DT);
-                    if columns.iter().any(is_dt) {
-                        self.merged = true;
-                        for left in first..right {
-                            (right..next).for_each(|other| self.equal(left, other, keeps));
-                        }
+                    let last = |name: &ObjectName| name.0.last().and_then(|part| part.as_ident()).is_some_and(is_dt);
+                    if columns.iter().any(last) {
+                        self.merge(keeps, first..right, right..next);
                     }
                 }
+                // Of an inner one it is not known whether both have a `dt`.
+                JoinConstraint::Natural if keeps != Keeps::Neither => self.bare = Bare::Coalesced,
                 JoinConstraint::Natural | JoinConstraint::None => {}
             }
         }
         next
+    }
+
+    /// Takes in a join with `USING (dt)` of these sources with those.
+    fn merge(&mut self, keeps: Keeps, left: Range<usize>, right: Range<usize>) {
+        // What is merged already is compared as a whole, and what is known of one of its parts does not reach on.
+        if self.bare == Bare::Only {
+            for one in left {
+                right.clone().for_each(|other| self.equal(one, other, keeps));
+            }
+        }
+        let inner = keeps == Keeps::Neither && self.bare != Bare::Coalesced;
+        self.bare = if inner { Bare::Merged } else { Bare::Coalesced };
     }
 
     fn factor(&mut self, factor: &TableFactor, first: usize) -> usize {
@@ -210,26 +238,40 @@ impl<'a> Bounds<'a> {
 
     /// Whose `dt` this is; `None` of what is none.
     fn column(&self, expr: &Expr) -> Option<BTreeSet<usize>> {
-        let is_dt = |ident: &Ident| ident.value.eq_ignore_ascii_case(DT);
         let sources = || self.sources.iter().enumerate().filter(|(_, source)| source.has_dt);
         match expr {
             Expr::Nested(inner) => self.column(inner),
             Expr::Identifier(ident) if is_dt(ident) => {
                 let wide: BTreeSet<usize> = sources().filter(|(_, source)| source.wide).map(|(at, _)| at).collect();
-                // Of two the name alone is nobody's.
-                (self.merged || wide.len() == 1).then_some(wide)
+                let known = match self.bare {
+                    // Of two the name alone is nobody's.
+                    Bare::Only => wide.len() == 1,
+                    Bare::Merged => true,
+                    Bare::Coalesced => false,
+                };
+                known.then_some(wide)
             }
             Expr::CompoundIdentifier(parts) => {
                 let (last, qualifiers) = parts.split_last()?;
-                let table = qualifiers.last().filter(|_| is_dt(last))?;
-                let is_named = |source: &Source| {
-                    source.alias.as_ref().is_some_and(|alias| alias.eq_ignore_ascii_case(&table.value))
-                };
-                Some(sources().filter(|(_, source)| is_named(source)).map(|(at, _)| at).collect())
+                if !is_dt(last) {
+                    return None;
+                }
+                Some(sources().filter(|(_, source)| is_called(source, qualifiers)).map(|(at, _)| at).collect())
             }
             _ => None,
         }
     }
+}
+
+fn is_dt(ident: &Ident) -> bool {
+    ident.value.eq_ignore_ascii_case(DT)
+}
+
+/// Whether these say which source: all of them, from the last on, as Trino compares them.
+fn is_called(source: &Source, qualifiers: &[Ident]) -> bool {
+    let Some(skipped) = source.called.len().checked_sub(qualifiers.len()) else { return false };
+    let called = source.called.iter().skip(skipped);
+    !qualifiers.is_empty() && called.zip(qualifiers).all(|(part, said)| part.eq_ignore_ascii_case(&said.value))
 }
 
 /// The condition of a join and whose rows it keeps; `None` of joins that Athena does not have.
@@ -266,7 +308,6 @@ pub(super) fn passes_days(select: &Select) -> bool {
     if grouped || distinct || cut || select.projection.visit(&mut Windows).is_break() {
         return false;
     }
-    let is_dt = |ident: &Ident| ident.value.eq_ignore_ascii_case(DT);
     let is_column = |expr: &Expr| match expr {
         Expr::Identifier(ident) => is_dt(ident),
         Expr::CompoundIdentifier(parts) => parts.last().is_some_and(is_dt),

@@ -42,6 +42,11 @@ const BOUND: &[&str] = &[
     "SELECT * FROM events a JOIN events b ON a.dt = b.dt AND a.actor = b.actor WHERE a.dt >= '2024-05-01'",
     "SELECT * FROM events a JOIN events b ON a.dt = b.dt JOIN events c ON (c.dt = b.dt) WHERE c.dt = '2024-05-01'",
     "SELECT * FROM events a JOIN events_written b USING (dt, event_id) WHERE dt = '2024-05-01'",
+    "SELECT * FROM events a JOIN events b USING (\"dt\") INNER JOIN events c USING (dt) WHERE dt = '2024-05-01'",
+    "SELECT * FROM (SELECT * FROM events WHERE dt = '2024-05-01') a FULL JOIN findings f USING (dt) WHERE dt > '2024-05-01'",
+    "SELECT * FROM other.rows r JOIN events a ON a.dt = '2024-05-01' LEFT JOIN events b USING (dt)",
+    "SELECT * FROM trail.events JOIN other.events ON a = b WHERE trail.events.dt = '2024-05-01'",
+    "SELECT * FROM awsdatacatalog.trail.events, other.events WHERE Trail.Events.dt = '2024-05-01'",
     "SELECT * FROM events a LEFT JOIN events b ON a.id = b.id AND b.dt = '2024-05-01' WHERE a.dt = '2024-05-01'",
     "SELECT * FROM events a LEFT JOIN events b ON a.dt = b.dt WHERE a.dt = '2024-05-01'",
     "SELECT * FROM findings f RIGHT JOIN events b ON f.id = b.id WHERE b.dt = '2024-05-01'",
@@ -49,6 +54,8 @@ const BOUND: &[&str] = &[
     "SELECT * FROM events JOIN findings f ON f.id = event_id AND events.dt = '2024-05-01'",
     "SELECT * FROM (events a JOIN events b ON a.dt = b.dt) WHERE a.dt = '2024-05-01'",
     "SELECT arn FROM events CROSS JOIN UNNEST(resource_arns) AS t(arn) WHERE dt = '2024-05-01'",
+    "SELECT * FROM UNNEST(sequence(1, 3)) AS t(n), (VALUES (1), (2)) AS v(m), events WHERE events.dt = '2024-05-01'",
+    "SELECT * FROM events e CROSS JOIN LATERAL (SELECT e.actor AS a) t WHERE e.dt = '2024-05-01'",
     // Subqueries and WITH.
     "SELECT * FROM findings WHERE id IN (SELECT event_id FROM events WHERE dt = '2024-05-01')",
     "SELECT * FROM (SELECT dt, actor FROM events) WHERE dt = '2024-05-01'",
@@ -115,7 +122,50 @@ const UNBOUND: &[(&str, &[&str])] = &[
     ),
     ("SELECT * FROM events WHERE dt = '2024-05-01' UNION SELECT * FROM events_written", &["events_written"]),
     ("SELECT * FROM events AS e(a, b, dt) WHERE dt = '2024-05-01'", &["events"]),
+    // What is called `dt` after an outer join is neither's.
+    (
+        "SELECT * FROM events a LEFT JOIN events_written b USING (dt) WHERE dt = '2024-05-01'",
+        &["events", "events_written"],
+    ),
+    (
+        "SELECT * FROM events a RIGHT JOIN events_written b USING (dt) WHERE dt = '2024-05-01'",
+        &["events", "events_written"],
+    ),
+    (
+        "SELECT * FROM events a FULL JOIN events_written b USING (dt) WHERE dt = '2024-05-01'",
+        &["events", "events_written"],
+    ),
+    (
+        "SELECT * FROM events a NATURAL LEFT JOIN events_written b WHERE dt = '2024-05-01'",
+        &["events", "events_written"],
+    ),
+    ("SELECT * FROM findings NATURAL LEFT JOIN events WHERE dt = '2024-05-01'", &["events"]),
+    ("SELECT * FROM findings LEFT JOIN events USING (dt) WHERE dt = '2024-05-01'", &["events"]),
+    ("SELECT * FROM findings RIGHT JOIN events USING (id, \"DT\") WHERE dt = '2024-05-01'", &["events"]),
+    ("SELECT * FROM findings FULL JOIN events USING (dt) WHERE dt = '2024-05-01'", &["events"]),
+    (
+        "SELECT * FROM events a JOIN events b USING (dt) LEFT JOIN findings USING (dt) WHERE dt = '2024-05-01'",
+        &["events"],
+    ),
+    (
+        "SELECT * FROM events a JOIN (findings f FULL JOIN findings g USING (dt)) USING (dt) WHERE dt = '2024-05-01'",
+        &["events"],
+    ),
+    (
+        "SELECT * FROM other.rows r JOIN events a ON a.dt = '2024-05-01' JOIN findings USING (dt) JOIN events_written USING (dt)",
+        &["events_written"],
+    ),
+    // Others of the same name.
+    ("SELECT * FROM trail.events JOIN other.events ON a = b WHERE other.events.dt = '2024-05-01'", &["trail.events"]),
+    ("SELECT * FROM events, other.events WHERE other.events.dt = '2024-05-01'", &["events"]),
+    ("SELECT * FROM trail.events e, other.e WHERE other.e.dt = '2024-05-01'", &["trail.events"]),
     // Within.
+    ("SELECT * FROM UNNEST(ARRAY[(SELECT count(*) FROM events)]) AS t(n)", &["events"]),
+    (
+        "SELECT * FROM findings MATCH_RECOGNIZE (MEASURES (SELECT count(*) FROM events) AS n PATTERN (a) DEFINE a AS true) AS m",
+        &["events"],
+    ),
+    ("SELECT * FROM findings CROSS JOIN LATERAL (SELECT count(*) FROM events WHERE id = event_id) t", &["events"]),
     ("SELECT * FROM findings WHERE EXISTS (SELECT 1 FROM events WHERE event_id = id)", &["events"]),
     ("SELECT (SELECT count(*) FROM events) FROM findings", &["events"]),
     ("SELECT * FROM findings ORDER BY (SELECT count(*) FROM events)", &["events"]),
@@ -198,6 +248,38 @@ fn an_upper_bound_alone_is_told_apart() {
     };
     assert!(only_above("SELECT 1 FROM events WHERE dt <= '2024-05-01'"));
     assert!(!only_above("SELECT 1 FROM events"));
+}
+
+#[test]
+fn an_outer_join_that_merges_days_is_told_apart() {
+    let coalesced = |sql: &str| match judge(sql) {
+        Err(Unbounded::Tables { coalesced, .. }) => coalesced,
+        other => panic!("{other:?}"),
+    };
+    assert!(coalesced("SELECT 1 FROM events a LEFT JOIN events b USING (dt) WHERE dt = '2024-05-01'"));
+    assert!(!coalesced("SELECT 1 FROM events a LEFT JOIN events b ON a.dt = b.dt"));
+    assert!(!coalesced("SELECT 1 FROM events a JOIN events b USING (dt)"));
+}
+
+/// Table functions take tables in words of their own.
+#[test]
+fn what_reads_from_the_unknown_is_not_bound() {
+    for sql in [
+        "SELECT * FROM TABLE(exclude_columns(input => TABLE(events), columns => DESCRIPTOR(raw)))",
+        "SELECT * FROM TABLE(f(input => TABLE(events)))",
+        "SELECT * FROM TABLE(f(TABLE(trail.events)))",
+        "SELECT * FROM TABLE(f(input => TABLE(SELECT * FROM events)))",
+        "SELECT * FROM findings, TABLE(f(TABLE(events))) AS t WHERE dt = '2024-05-01'",
+        "SELECT * FROM findings JOIN LATERAL f(events) ON true",
+        "SELECT * FROM f(events)",
+        "WITH x AS (SELECT * FROM TABLE(f(TABLE(events)))) SELECT * FROM x WHERE dt = '2024-05-01'",
+        "SELECT (SELECT count(*) FROM TABLE(f(TABLE(events)))) FROM events WHERE dt = '2024-05-01'",
+    ] {
+        let Err(Unbounded::Unreadable(error)) = judge(sql) else { panic!("{sql}: {:?}", judge(sql)) };
+        assert!(!error.is_empty(), "{sql}");
+    }
+    let told = judge("SELECT * FROM TABLE(f(TABLE(events)))");
+    assert_eq!(told, Err(Unbounded::Unreadable("nobody knows what `TABLE(f(TABLE(events)))` reads".to_owned())));
 }
 
 #[test]

@@ -110,13 +110,19 @@ fn token() -> String {
 
 fn refused(unbounded: Unbounded) -> Failure {
     Failure::Usage(match unbounded {
-        Unbounded::Tables { tables, only_above, suggestion } => {
+        Unbounded::Tables { tables, only_above, coalesced, suggestion } => {
             let named = tables.iter().map(|table| plain(table)).collect::<Vec<_>>().join(", ");
             let above = if only_above { " from below" } else { "" };
+            let hint = if coalesced {
+                " After an outer JOIN with USING (dt), `dt` is of neither table: bind that of each in a subquery, or join them \
+                 ON a.dt = b.dt and bind a.dt."
+            } else {
+                ""
+            };
             let lines: Vec<String> = suggestion.lines().map(|line| format!("  {}", plain(line))).collect();
             format!(
                 "nothing bounds `dt` of {named}{above}, so Athena would read, and bill, every day there is. Say of which \
-                 days, in the WHERE of the same SELECT and as text; of the last seven:\n\n{}\n\nor ask with --whole-table",
+                 days, in the WHERE of the same SELECT and as text.{hint} Of the last seven:\n\n{}\n\nor ask with --whole-table",
                 lines.join("\n")
             )
         }
@@ -164,10 +170,20 @@ mod tests {
         let told = refused(Unbounded::Tables {
             tables,
             only_above: false,
+            coalesced: false,
             suggestion: "SELECT 1 FROM events WHERE dt >= '2024-05-01'".to_owned(),
         });
         let told = told.to_string();
+        assert!(!told.contains("USING"), "{told}");
         assert!(told.contains("`dt` of events,") && told.contains("\n  SELECT 1 FROM events WHERE dt >="), "{told}");
         assert!(told.contains("--whole-table"));
+    }
+
+    #[test]
+    fn a_refusal_says_why_an_outer_join_is_not_bound() {
+        let tables = vec!["a".to_owned(), "b".to_owned()];
+        let told = refused(Unbounded::Tables { tables, only_above: false, coalesced: true, suggestion: String::new() });
+        let told = told.to_string();
+        assert!(told.contains("is of neither table: bind that of each in a subquery, or join them ON"), "{told}");
     }
 }
