@@ -93,6 +93,10 @@ impl<S: ObjectStore> ObjectStore for FailingStore<S> {
         self.call("get", key, self.inner.tail(key, bytes)).await
     }
 
+    async fn size(&self, key: &str) -> Result<u64, StoreError> {
+        self.call("look at", key, self.inner.size(key)).await
+    }
+
     async fn put_at(&self, key: &str) -> Result<Option<Millis>, StoreError> {
         self.call("look at", key, self.inner.put_at(key)).await
     }

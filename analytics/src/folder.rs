@@ -2,7 +2,8 @@
 //!
 //! An object is written under a temporary name, made durable, and then given its name by a hard link, which fails if
 //! the name is taken. So an object is there whole or not at all, for other processes too and after a SIGKILL; what a
-//! killed process leaves behind lies in a hidden folder and is removed when the store is next opened.
+//! killed process leaves behind lies in a hidden folder and is removed when the store is next opened. That folder is made
+//! when something is first put: whoever only reads writes nothing.
 
 use std::fs::{File, Metadata, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -28,15 +29,14 @@ pub struct FolderStore {
 
 impl FolderStore {
     /// The store in the folder `root`, which is created where it is missing. Removes what writers that were killed
-    /// left behind; those that are at work are not disturbed. Blocks.
+    /// left behind, where that may be; those that are at work are not disturbed. Blocks.
     ///
     /// # Errors
-    /// The folder cannot be created or written.
+    /// There is no folder and none can be created.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let incoming = root.join(INCOMING);
-        std::fs::create_dir_all(&incoming).map_err(|e| failure("create", &incoming, &e))?;
-        let left = std::fs::read_dir(&incoming).map_err(|e| failure("list", &incoming, &e))?;
-        for entry in left.flatten() {
+        std::fs::create_dir_all(root).map_err(|e| failure("create", root, &e))?;
+        // There may be nothing yet, or nothing that is ours to look through: then nothing is to be removed.
+        for entry in std::fs::read_dir(root.join(INCOMING)).into_iter().flatten().flatten() {
             sweep(&entry.path());
         }
         Ok(Self { root: root.into() })
@@ -100,6 +100,15 @@ impl ObjectStore for FolderStore {
             let mut tail = Vec::new();
             file.take(bytes).read_to_end(&mut tail)?;
             Ok(tail.into())
+        })
+        .await
+    }
+
+    async fn size(&self, key: &str) -> Result<u64, StoreError> {
+        check_key("get", key)?;
+        self.blocking("get", key, |_, path| {
+            let metadata = std::fs::metadata(path)?;
+            if metadata.is_dir() { Err(ErrorKind::NotFound.into()) } else { Ok(metadata.len()) }
         })
         .await
     }
@@ -302,7 +311,10 @@ fn failure(call: &'static str, path: &Path, error: &std::io::Error) -> StoreErro
         ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory if matches!(call, "get" | "open") => {
             StoreErrorKind::NotFound
         }
-        ErrorKind::NotFound | ErrorKind::NotADirectory => StoreErrorKind::Missing,
+        ErrorKind::NotFound => StoreErrorKind::Missing,
+        // Where a folder is created, what is there already is none.
+        ErrorKind::NotADirectory => StoreErrorKind::NoFolder,
+        ErrorKind::AlreadyExists if call == "create" => StoreErrorKind::NoFolder,
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreErrorKind::Denied,
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => StoreErrorKind::Full,
         _ => StoreErrorKind::Unavailable,
@@ -337,6 +349,7 @@ mod tests {
     fn opening_sweeps_what_the_dead_left_and_spares_the_living() {
         let dir = tempfile::tempdir().unwrap();
         FolderStore::open(dir.path()).unwrap();
+        assert!(!dir.path().join(INCOMING).exists(), "whoever only reads writes nothing");
         let (living, lock) = write_temporary(dir.path(), b"living").unwrap();
         let dead = dir.path().join(INCOMING).join("1-1");
         std::fs::write(&dead, "half").unwrap();

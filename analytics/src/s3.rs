@@ -45,12 +45,9 @@ impl S3Store {
         R: std::fmt::Debug + 'static,
     {
         let code = error.as_service_error().and_then(|e| e.code());
-        StoreError {
-            call,
-            place: format!("s3://{}/{}{key}", self.bucket, self.prefix),
-            kind: kind(code),
-            message: words(error),
-        }
+        // Without a region nothing is ever sent, and the client's own words do not say where to set one.
+        let kind = if self.client.config().region().is_none() { StoreErrorKind::NoRegion } else { kind(code) };
+        StoreError { call, place: format!("s3://{}/{}{key}", self.bucket, self.prefix), kind, message: words(error) }
     }
 }
 
@@ -129,6 +126,12 @@ impl ObjectStore for S3Store {
         }
     }
 
+    async fn size(&self, key: &str) -> Result<u64, StoreError> {
+        let head = self.client.head_object().bucket(&self.bucket).key(self.name(key));
+        let head = head.send().await.map_err(|e| self.failure("look at", key, &e))?;
+        Ok(head.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or_default())
+    }
+
     async fn put_at(&self, key: &str) -> Result<Option<Millis>, StoreError> {
         let head = self.client.head_object().bucket(&self.bucket).key(self.name(key));
         let head = head.send().await.map_err(|e| self.failure("look at", key, &e))?;
@@ -201,5 +204,15 @@ mod tests {
         assert_eq!(kind(Some("SlowDown")), StoreErrorKind::Unavailable);
         assert_eq!(kind(Some("ConditionalRequestConflict")), StoreErrorKind::Unavailable);
         assert_eq!(kind(None), StoreErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn a_region_that_is_not_set_is_said_and_not_waited_for() {
+        let config = aws_sdk_s3::Config::builder().behavior_version(aws_sdk_s3::config::BehaviorVersion::latest());
+        let store = S3Store::new(Client::from_conf(config.build()), "trail", "");
+        let error = store.list("events/").await.err();
+        assert!(error.as_ref().is_some_and(|error| !error.is_retryable()), "{error:?}");
+        let text = error.map(|error| error.to_string()).unwrap_or_default();
+        assert!(text.contains("no AWS region is set: set AWS_REGION or region in the profile"), "{text}");
     }
 }

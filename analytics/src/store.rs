@@ -37,6 +37,10 @@ pub enum StoreErrorKind {
     Full,
     /// The store itself is not there: no such bucket, another region.
     Missing,
+    /// A file is where a folder has to be.
+    NoFolder,
+    /// Nobody has said which region of AWS to ask.
+    NoRegion,
     /// The store or the way to it failed; a write may or may not have been made.
     Unavailable,
     /// The key is none that every store can hold.
@@ -50,6 +54,8 @@ impl StoreErrorKind {
             Self::Denied => "not permitted; grant the right to it",
             Self::Full => "no space left; make room, it is tried again",
             Self::Missing => "the store is not there; check its name and region",
+            Self::NoFolder => "a file is where a folder has to be; name a folder",
+            Self::NoRegion => "no AWS region is set: set AWS_REGION or region in the profile",
             Self::Unavailable => "the store does not answer as it should; it is worth another try",
             Self::BadKey => "not a usable key",
         }
@@ -71,11 +77,12 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call may work later without anybody changing the program: all but a missing object and a
-    /// key that is none. People repair buckets, disks and permissions while a worker waits.
+    /// Whether the same call may work later without anybody changing the program: all but a missing object, a key that
+    /// is none and a region that this process was not told. People repair buckets, disks and permissions while a worker
+    /// waits.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        !matches!(self.kind, StoreErrorKind::NotFound | StoreErrorKind::BadKey)
+        !matches!(self.kind, StoreErrorKind::NotFound | StoreErrorKind::BadKey | StoreErrorKind::NoRegion)
     }
 }
 
@@ -106,6 +113,14 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
         let whole = self.get(key).await?;
         let skipped = whole.len().saturating_sub(usize::try_from(bytes).unwrap_or(usize::MAX));
         Ok(whole.slice(skipped..))
+    }
+
+    /// The object's length in bytes.
+    ///
+    /// # Errors
+    /// As of [`get`](Self::get).
+    async fn size(&self, key: &str) -> Result<u64, StoreError> {
+        self.get(key).await.map(|bytes| bytes.len() as u64)
     }
 
     /// When the object came to be there, by the store's clock, in milliseconds since 1970; `None` where the store does not

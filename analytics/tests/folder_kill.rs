@@ -66,7 +66,7 @@ async fn no_half_object_is_ever_seen() {
 /// swept away. Returns how many there are.
 async fn check(folder: &Path) -> usize {
     let store = FolderStore::open(folder).unwrap();
-    let left = std::fs::read_dir(folder.join(".incoming")).unwrap().count();
+    let left = std::fs::read_dir(folder.join(".incoming")).map_or(0, Iterator::count);
     assert_eq!(left, 0, "temporary files are left");
     let seen = store.list("a/").await.unwrap().len();
     for n in 0..seen {

@@ -53,6 +53,7 @@ async fn puts_once(store: &dyn ObjectStore) {
     assert_eq!(put("first").await.unwrap(), Put::Created);
     assert_eq!(put("second").await.unwrap(), Put::Existed);
     assert_eq!(store.get(key).await.unwrap(), "first");
+    assert_eq!(store.size(key).await.unwrap(), 5);
     store.delete(key).await.unwrap();
     store.delete(key).await.unwrap();
     assert_eq!(put("third").await.unwrap(), Put::Created);
@@ -134,6 +135,7 @@ async fn says_what_is_absent(store: &dyn ObjectStore) {
         assert!(!error.is_retryable() && error.to_string().contains(key), "{error}");
         assert_eq!(store.tail(key, 8).await.unwrap_err().kind, StoreErrorKind::NotFound);
         assert!(store.put_at(key).await.is_err());
+        assert!(store.size(key).await.is_err());
         let Err(error) = store.open(key).await else { panic!("opened {key}") };
         assert_eq!(error.kind, StoreErrorKind::NotFound, "{error}");
     }
@@ -239,8 +241,11 @@ async fn a_folder_that_fails_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, "x").unwrap();
-    let error = FolderStore::open(&file).unwrap_err();
-    assert!(error.to_string().contains("file"), "{error}");
+    for place in [file.clone(), file.join("below")] {
+        let error = FolderStore::open(&place).unwrap_err();
+        assert_eq!(error.kind, StoreErrorKind::NoFolder);
+        assert!(error.to_string().contains("/file") && error.to_string().contains("name a folder"), "{error}");
+    }
 
     // The folder is taken away while the store is in use, and comes back.
     let root = dir.path().join("root");

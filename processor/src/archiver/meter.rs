@@ -21,7 +21,7 @@ fn number(error: &ArchiveError) -> usize {
             StoreErrorKind::Unavailable => 0,
             StoreErrorKind::Denied => 1,
             StoreErrorKind::Full => 2,
-            StoreErrorKind::Missing => 3,
+            StoreErrorKind::Missing | StoreErrorKind::NoFolder | StoreErrorKind::NoRegion => 3,
             _ => 4,
         },
         _ => 4,
