@@ -50,6 +50,14 @@ pub fn count_rows(file: Bytes) -> Result<u64, ReadError> {
     Ok(u64::try_from(rows).unwrap_or_default())
 }
 
+/// How many rows a file has, by reading all of them: what is damaged anywhere is an error.
+///
+/// # Errors
+/// [`ReadError::Parquet`] and [`ReadError::Arrow`].
+pub fn read_rows(file: Bytes) -> Result<u64, ReadError> {
+    batches(file)?.try_fold(0, |rows, batch| Ok(rows + batch?.num_rows() as u64))
+}
+
 /// A file's rows, some thousand at a time.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ mod tail;
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dial_rules::severity::Severity;
 
@@ -148,7 +149,7 @@ pub(crate) struct Scan {
     pub(crate) save: bool,
     /// Write events and findings as Parquet into this folder, or to s3://BUCKET/PREFIX: the tables that `dial run` writes. Doing
     /// it again adds nothing
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) archive: Option<String>,
     /// Report findings of this severity and above
     #[arg(long, value_name = "LEVEL", default_value = "informational")]

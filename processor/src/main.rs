@@ -5,6 +5,7 @@ mod archiver;
 mod assess;
 mod aws;
 mod bucket;
+mod checked_store;
 mod cli;
 mod clock;
 mod commands;

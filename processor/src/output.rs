@@ -209,6 +209,11 @@ pub(crate) fn thousands(number: u64) -> String {
     text
 }
 
+/// `1 file`, `1,234 files`: a number of what makes its plural with an s.
+pub(crate) fn counted(number: u64, one: &str) -> String {
+    format!("{} {one}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
 /// Text from an event without what could steer a terminal: control characters become spaces.
 pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
@@ -244,6 +249,14 @@ mod tests {
         assert_eq!(
             ["0", "999", "1,000", "1,234,567"],
             [0, 999, 1000, 1_234_567].map(thousands).each_ref().map(String::as_str)
+        );
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(
+            ["0 files", "1 file", "2,000 files"],
+            [0, 1, 2_000].map(|n| counted(n, "file")).each_ref().map(String::as_str)
         );
     }
 

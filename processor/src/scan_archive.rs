@@ -17,6 +17,7 @@ use dial_rules::tables::Tables;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 
+use crate::checked_store::{CheckedStore, Damaged};
 use crate::clock::now;
 use crate::failure::{Failure, Result};
 use crate::finding_files;
@@ -27,7 +28,7 @@ const FINDINGS: usize = 5_000;
 /// Where a scan archives, and what it has. Clones share that.
 #[derive(Debug, Clone)]
 pub(crate) struct ScanArchive {
-    store: Arc<dyn ObjectStore>,
+    store: Arc<CheckedStore>,
     tables: Arc<Tables>,
     raw: bool,
     tally: Arc<Tally>,
@@ -56,11 +57,16 @@ impl Tally {
 
 impl ScanArchive {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, tables: Arc<Tables>, raw: bool) -> ScanArchive {
-        ScanArchive { store, tables, raw, tally: Arc::default() }
+        ScanArchive { store: Arc::new(CheckedStore::new(store)), tables, raw, tally: Arc::default() }
     }
 
     pub(crate) fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// The files that were there already and are damaged.
+    pub(crate) fn damaged(&self) -> Vec<Damaged> {
+        self.store.damaged()
     }
 
     /// Begins the rows of an input whose bytes have this hash.

@@ -238,7 +238,7 @@ fn a_letter_of_which_only_parts_are_events_leaves_the_rest() {
     let folder = Folder::new();
     let [one, two] = [&handful().events[0], &handful().events[1]];
     plant(&folder, "2026-05-01", &[letter(5, 2, "2026-05-01T10:00:00Z", &format!("{one}\n{{\"x\": 1}}\n{two}"))]);
-    folder.run("dead-letters redrive --all").expect(1, &["1 dead letters redriven: 2 events", "1 stay dead"]);
+    folder.run("dead-letters redrive --all").expect(1, &["1 dead letter redriven: 2 events", "1 stay dead"]);
     let contents = archived(&folder);
     assert_eq!((exact(&contents).len(), contents.dead_letters.len()), (2, 1));
     let listed = folder.run("dead-letters list").lines();

@@ -250,13 +250,43 @@ async fn a_scan_archives_what_it_reads_and_what_it_finds_once() {
     // Again, elsewhere and from standard input: every name is there.
     folder.run("scan --archive parquet logs").expect(1, &["0 new files", "were there already"]);
     let twice = folder.dial(["scan", "--archive", "parquet", "-"]).input(loud.clone()).run().expect(1, &[]);
-    assert!(twice.err.contains("were there already"), "{}", twice.err);
+    assert!(twice.err.contains("there already"), "{}", twice.err);
     fs::rename(folder.path("logs/loud.json"), folder.path("logs/moved.json")).unwrap();
     folder.run("scan --archive parquet --threads 1 logs").expect(1, &["0 new files"]);
     let again = files(&folder.path("parquet")).await;
     let events =
         |all: &BTreeSet<String>| all.iter().filter(|key| !key.starts_with("findings/")).cloned().collect::<Vec<_>>();
     assert_eq!(events(&again), events(&archived), "one content has one name, wherever it lies");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_told_and_left_to_be_removed() {
+    let folder = Folder::new();
+    folder.write("loud.json", lines(&handful().events));
+    folder.run("scan --archive parquet loud.json").expect(1, &["archived in parquet:"]);
+    // Other bytes of the same rows, as another version may write, are none of that.
+    folder.write("dial.toml", "[archive]\nraw = false\n");
+    let other = folder.run("scan --archive parquet loud.json").expect(1, &["0 new files", "there already"]);
+    assert!(!other.err.contains("damaged"), "{}", other.err);
+
+    let keys = files(&folder.path("parquet")).await;
+    for table in ["events/", "findings/"] {
+        let key = keys.iter().find(|key| key.starts_with(table)).unwrap();
+        let path = folder.path("parquet").join(key);
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..3000]).unwrap();
+        let told = format!("damaged: parquet/{key} has 3000 bytes that cannot be read: not a readable Parquet file");
+        let again = folder.run("scan --archive parquet loud.json");
+        let again = again.expect(3, &[&told, "remove it and scan again", "0 new files", "1 of them damaged"]);
+        assert_eq!(again.findings(), handful().findings, "what is found is found");
+        assert_eq!(fs::read(&path).unwrap().len(), 3000, "nothing is overwritten");
+        fs::remove_file(&path).unwrap();
+        let mended = folder.run("scan --archive parquet/ loud.json").expect(1, &["1 new file,"]);
+        assert!(!mended.err.contains("damaged"), "{}", mended.err);
+        assert!(fs::metadata(&path).unwrap().len() > 3000);
+    }
+    folder.dial(["scan", "--archive", "", "loud.json"]).run().expect(2, &["--archive"]);
+    folder.run("scan --archive loud.json loud.json").expect(3, &["a file is where a folder has to be; name a folder"]);
 }
 
 #[tokio::test]
@@ -269,7 +299,7 @@ async fn events_of_impossible_days_are_archived_and_counted() {
         event["detail"]["eventTime"] = time.into();
     }
     folder.write("odd.json", lines(&events));
-    folder.run("scan --archive parquet odd.json").expect(1, &["2 events say a day that is out of all reason"]);
+    folder.run("scan --archive parquet odd.json").expect(1, &["2 events of a day that is out of all reason"]);
     let keys = files(&folder.path("parquet")).await;
     let has = |day: &str| keys.iter().any(|key| key.starts_with(&format!("events/v1/dt={day}/")));
     assert!(has("2010-01-01") && has("2099-12-31"), "{keys:?}");

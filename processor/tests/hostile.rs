@@ -93,7 +93,7 @@ fn a_file_that_is_cut_off_yields_what_is_whole() {
         let cut = &whole[..whole.find(id).unwrap() + 10];
         folder.write("logs/a-cut.json", cut);
         folder.write("logs/b.json", lines(halves.1));
-        let words = ["logs/a-cut.json, byte ", "cut off", "1 dead letters"];
+        let words = ["logs/a-cut.json, byte ", "cut off", "1 dead letter"];
         let alone = folder.run("scan logs/a-cut.json").expect(1, &words);
         assert_eq!(alone.findings().len(), handful().findings.len() - 1, "{name}");
         assert!(alone.err.contains(&format!("byte {}: ", cut.len())), "{name}: {}", alone.err);
@@ -105,19 +105,19 @@ fn a_file_that_is_cut_off_yields_what_is_whole() {
 fn an_event_that_is_cut_off_takes_none_of_its_neighbours_along() {
     let text = loud().to_string();
     for part in [1, 2, 12, text.len() / 2, text.len() - 1] {
-        between_good_lines(&text.as_bytes()[..part], &["bad.json, byte ", "dead letters"]);
+        between_good_lines(&text.as_bytes()[..part], &["bad.json, byte ", "dead letter"]);
     }
     let record = loud()["detail"].to_string();
     for part in [2, 12, record.len() / 2, record.len() - 1] {
-        between_good_records(&record.as_bytes()[..part], &["bad.json, byte ", "dead letters"]);
+        between_good_records(&record.as_bytes()[..part], &["bad.json, byte ", "dead letter"]);
     }
 }
 
 #[test]
 fn ten_megabytes_of_random_bytes_are_one_dead_letter() {
     let noise = noise(10_000_000);
-    beside_good_files(&noise, &["logs/bad.json, byte 0: ", "neither JSON nor gzip", "1 dead letters"]);
-    let ended = between_good_lines(&noise, &["1 dead letters"]);
+    beside_good_files(&noise, &["logs/bad.json, byte 0: ", "neither JSON nor gzip", "1 dead letter"]);
+    let ended = between_good_lines(&noise, &["1 dead letter"]);
     let at = lines(handful().halves().0).len();
     assert!(ended.err.contains(&format!("bad.json, byte {at}: ")), "{}", ended.err);
 }
@@ -158,7 +158,7 @@ fn nesting_of_10_000_levels_is_a_dead_letter() {
     };
     // What is deep inside looks like an event; it is not one.
     for bytes in [deep("[", "", "]"), deep("{\"id\":", &loud()["detail"].to_string(), "}")] {
-        let words = ["byte ", "nested deeper than", "1 dead letters"];
+        let words = ["byte ", "nested deeper than", "1 dead letter"];
         beside_good_files(&bytes, &words);
         between_good_lines(&bytes, &words);
         between_good_records(&bytes, &words);
@@ -180,7 +180,7 @@ fn an_event_that_is_not_utf8_is_a_dead_letter_with_its_place() {
     let at = event.find("\"?").unwrap() + 1;
     let mut bytes = event.into_bytes();
     bytes[at] = 0xff;
-    let words = ["bad.json, byte ", "not UTF-8", "1 dead letters"];
+    let words = ["bad.json, byte ", "not UTF-8", "1 dead letter"];
     beside_good_files(&bytes, &words);
     between_good_lines(&bytes, &words);
     between_good_records(&bytes, &words);
@@ -193,7 +193,7 @@ fn an_empty_file_holds_nothing_and_is_no_error() {
         assert!(!ended.err.contains("dead letter"), "{}", ended.err);
         let folder = Folder::new();
         folder.write("bad.json", nothing);
-        let alone = folder.run("scan bad.json").expect(0, &["1 files, 0 events", "0 findings"]);
+        let alone = folder.run("scan bad.json").expect(0, &["1 file, 0 events", "0 findings"]);
         assert_eq!((alone.out.as_str(), alone.err.lines().count()), ("", 1));
     }
 }
@@ -213,7 +213,7 @@ fn a_gzipped_file_that_is_cut_off_yields_what_is_whole() {
     // The end is missing, but not one byte of the events.
     folder.write("cut.json.gz", &whole[..whole.len() - 8]);
     let bytes = format!("byte {}: ", lines(&handful().events).len());
-    folder.run("scan cut.json.gz").expect(1, &[&bytes, "1 dead letters"]).neighbours();
+    folder.run("scan cut.json.gz").expect(1, &[&bytes, "1 dead letter"]).neighbours();
 }
 
 #[test]
@@ -270,10 +270,10 @@ fn an_envelope_from_a_source_that_is_not_aws_finds_nothing() {
         envelope["detail"]["eventID"] = "00000000-0000-4000-8000-000000000003".into();
         let bytes = envelope.to_string();
         between_good_lines(bytes.as_bytes(), &["bad.json, byte ", "source", "begins with `aws.`"]);
-        beside_good_files(bytes.as_bytes(), &["logs/bad.json, byte 0: ", "begins with `aws.`", "1 dead letters"]);
+        beside_good_files(bytes.as_bytes(), &["logs/bad.json, byte 0: ", "begins with `aws.`", "1 dead letter"]);
         let folder = Folder::new();
         folder.write("bad.json", bytes);
-        let alone = folder.run("scan bad.json").expect(1, &["0 findings, 1 dead letters"]);
+        let alone = folder.run("scan bad.json").expect(1, &["0 findings, 1 dead letter"]);
         assert_eq!(alone.out, "", "{source}");
     }
 }

@@ -29,7 +29,7 @@ fn findings_make_exit_code_1_and_nothing_found_makes_0() {
     let quiet: Vec<_> = handful().events.iter().step_by(2).cloned().collect();
     folder.write("quiet.json", lines(&quiet));
     assert_eq!(folder.run("scan loud.json").expect(1, &[]).findings(), handful().findings);
-    let nothing = folder.run("scan quiet.json").expect(0, &["1 files", "0 findings"]);
+    let nothing = folder.run("scan quiet.json").expect(0, &["1 file", "0 findings"]);
     assert_eq!(nothing.out, "");
     assert_eq!(folder.run("scan quiet.json loud.json").expect(1, &[]).findings(), handful().findings);
 }
@@ -100,7 +100,7 @@ fn every_shape_makes_the_same_findings_through_a_file_a_folder_and_standard_inpu
     let expected: Vec<&String> = attack_findings().keys().collect();
     assert!(expected.len() > 20);
     let same = |ended: support::Ended, how: &str| {
-        let found = ended.expect(1, &["1 files", "1,900 events"]).findings();
+        let found = ended.expect(1, &["1 file", "1,900 events"]).findings();
         assert_eq!(found.keys().collect::<Vec<_>>(), expected, "{how}");
     };
     for name in SHAPES {
@@ -190,7 +190,7 @@ fn the_last_line_counts_files_events_and_findings_and_tells_the_rate() {
         let count = attack_findings().values().filter(|finding| finding["severity"] == level).count();
         assert!(last.contains(&format!("{count} {level}")), "{last}");
     }
-    assert!(last.ends_with("; 1 other files passed over"), "{last}");
+    assert!(last.ends_with("; 1 other file passed over"), "{last}");
 }
 
 #[test]
@@ -323,7 +323,7 @@ fn a_file_that_is_named_is_read_whatever_its_name() {
     let folder = Folder::new();
     for name in ["notes.txt", "LICENSE", "a.gz"] {
         folder.write(name, lines(&handful().events));
-        let ended = folder.run(&format!("scan {name}")).expect(1, &["1 files"]);
+        let ended = folder.run(&format!("scan {name}")).expect(1, &["1 file"]);
         assert_eq!(ended.findings(), handful().findings, "{name}");
     }
 }

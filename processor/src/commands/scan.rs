@@ -21,6 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::assess::Assessor;
+use crate::checked_store::Damaged;
 use crate::cli;
 use crate::commands::finding::told;
 use crate::correlator::Sweep;
@@ -28,7 +29,7 @@ use crate::enrich::enricher::Enricher;
 use crate::failure::{Failure, Outcome, Result};
 use crate::inputs::Inputs;
 use crate::link_pile::LinkPile;
-use crate::output::{Output, note, number_cell, plain, severity_cell, thousands};
+use crate::output::{Output, counted, note, number_cell, plain, severity_cell, thousands};
 use crate::pile::Pile;
 use crate::rule_files::Governed;
 use crate::scan::{Progress, Report, Scan};
@@ -40,6 +41,8 @@ use crate::{clock, context, rule_files, stores};
 const LETTERS_TOLD: u64 = 20;
 /// How many files are read at a time at most, unless told otherwise, where they are archived.
 const ARCHIVING_THREADS: usize = 8;
+/// How many damaged files of the archive are told one by one.
+const DAMAGED_TOLD: usize = 20;
 /// How many of the worst findings a person is shown.
 const WORST_SHOWN: usize = 15;
 
@@ -90,16 +93,18 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     if !output.is_json() {
         summary.print(output)?;
     }
+    let damaged = archive.as_ref().map(ScanArchive::damaged).unwrap_or_default();
+    tell_damaged(&damaged, args.archive.as_deref().unwrap_or_default());
     note(&sentence(&collected, inputs.passed_over, took, &summary));
     if let (Some(archive), Some(place)) = (&archive, &args.archive) {
-        note(&archived(archive.tally(), place));
+        note(&archived(archive.tally(), damaged.len(), place));
     }
     if args.save && summary.total + summary.hidden() > 0 {
         note(&kept(settings));
     }
     Ok(if collected.stopped() {
         Outcome::Interrupted
-    } else if !(inputs.unreadable.is_empty() && collected.unreadable.is_empty()) {
+    } else if !(inputs.unreadable.is_empty() && collected.unreadable.is_empty() && damaged.is_empty()) {
         Outcome::Outside
     } else if summary.total > 0 || collected.letters > 0 {
         Outcome::Found
@@ -115,24 +120,38 @@ fn threads(args: &cli::Scan) -> usize {
     args.threads.map_or(cores.min(most), usize::from)
 }
 
+/// Names files of the archive that are damaged, and what to do.
+fn tell_damaged(damaged: &[Damaged], place: &str) {
+    let place = plain(place.trim_end_matches('/'));
+    for Damaged { key, why } in damaged.iter().take(DAMAGED_TOLD) {
+        note(&format!("damaged: {place}/{key} has {}; remove it and scan again", plain(why)));
+    }
+    if let Some(more) = damaged.len().checked_sub(DAMAGED_TOLD).filter(|more| *more > 0) {
+        note(&format!("and {} more: they are told once these are removed", counted(more as u64, "damaged file")));
+    }
+}
+
 /// What was archived, and where.
-fn archived(tally: &Tally, place: &str) -> String {
+fn archived(tally: &Tally, damaged: usize, place: &str) -> String {
     let [rows, findings, created, existed, clamped] =
         [&tally.rows, &tally.findings, &tally.created, &tally.existed, &tally.clamped]
             .map(|count| count.load(Ordering::Relaxed));
     let mut text = format!(
-        "archived in {}: {} events and {} findings, {} new files",
+        "archived in {}: {} and {}, {}",
         plain(place),
-        thousands(rows),
-        thousands(findings),
-        thousands(created)
+        counted(rows, "event"),
+        counted(findings, "finding"),
+        counted(created, "new file")
     );
     if existed > 0 {
-        text += &format!(", {} were there already", thousands(existed));
+        text += &format!(", {} {} there already", thousands(existed), if existed == 1 { "was" } else { "were" });
+    }
+    if damaged > 0 {
+        text += &format!(", {} of them damaged", thousands(damaged as u64));
     }
     if clamped > 0 {
-        text +=
-            &format!("; {} events say a day that is out of all reason and lie under the nearest", thousands(clamped));
+        let events = counted(clamped, "event");
+        text += &format!("; {events} of a day that is out of all reason, under the nearest");
     }
     text
 }
@@ -236,7 +255,7 @@ async fn collect(
     }
     bar.finish_and_clear();
     if collected.letters > LETTERS_TOLD {
-        note(&format!("and {} more dead letters", thousands(collected.letters - LETTERS_TOLD)));
+        note(&format!("and {}", counted(collected.letters - LETTERS_TOLD, "more dead letter")));
     }
     Ok(collected)
 }
@@ -422,11 +441,11 @@ fn sentence(collected: &Collected, passed_over: u64, took: Duration, summary: &S
     let events = collected.progress.events.load(Ordering::Relaxed);
     let seconds = took.as_secs_f64().max(0.001);
     let mut text = format!(
-        "{} files, {} events in {seconds:.1} s ({} events/s): {} findings",
-        thousands(collected.progress.inputs.load(Ordering::Relaxed)),
-        thousands(events),
+        "{}, {} in {seconds:.1} s ({} events/s): {}",
+        counted(collected.progress.inputs.load(Ordering::Relaxed), "file"),
+        counted(events, "event"),
         thousands((events as f64 / seconds) as u64),
-        thousands(summary.total),
+        counted(summary.total, "finding"),
     );
     if summary.total > 0 {
         text += &format!(" ({})", summary.by_severity());
@@ -435,10 +454,10 @@ fn sentence(collected: &Collected, passed_over: u64, took: Duration, summary: &S
         text += &format!("; hidden by the policy: {}", summary.hidden_words());
     }
     if collected.letters > 0 {
-        text += &format!(", {} dead letters", thousands(collected.letters));
+        text += &format!(", {}", counted(collected.letters, "dead letter"));
     }
     if passed_over > 0 {
-        text += &format!("; {} other files passed over", thousands(passed_over));
+        text += &format!("; {} passed over", counted(passed_over, "other file"));
     }
     if collected.stopped() {
         text += "; stopped before the end";

@@ -25,7 +25,7 @@ use crate::correlator::{Correlator, Meter};
 use crate::detector::record;
 use crate::failure::{Outcome, Result};
 use crate::in_place::in_place;
-use crate::output::{Output, note, plain, thousands};
+use crate::output::{Output, counted, note, plain, thousands};
 use crate::pipeline::{Detected, Detection};
 use crate::settings::Settings;
 use crate::{context, rule_files, stores};
@@ -283,12 +283,13 @@ impl<'o> Report<'o> {
         if !self.output.is_json() && and_more > 0 {
             self.output.line(&format!("and {} more", thousands(and_more)))?;
         }
-        let [letters, events, stay, new] = [redriven, events, dead, new_findings].map(thousands);
+        let (letters, events, stay) = (counted(redriven, "dead letter"), counted(events, "event"), thousands(dead));
         let text = match self.dry_run {
-            true => format!("{letters} dead letters would be redriven: {events} events; {stay} would stay dead"),
-            false => format!(
-                "{letters} dead letters redriven: {events} events, {new} new findings (`dial findings list`); {stay} stay dead"
-            ),
+            true => format!("{letters} would be redriven: {events}; {stay} would stay dead"),
+            false => {
+                let new = counted(new_findings, "new finding");
+                format!("{letters} redriven: {events}, {new} (`dial findings list`); {stay} stay dead")
+            }
         };
         note(&text);
         Ok(if dead > 0 || !absent.is_empty() { Outcome::Found } else { Outcome::Fine })
