@@ -101,7 +101,7 @@ pub(crate) async fn archive_to_read(
     if let Some(folder) = folder {
         return match folder.is_dir() {
             true => archive_folder(folder).map(Some),
-            false => Err(Failure::Usage(format!("--data {}: there is no such folder", folder.display()))),
+            false => Err(no_folder("--data", folder)),
         };
     }
     let place = settings.archive.location.as_deref();
@@ -120,9 +120,7 @@ pub(crate) async fn archive_to_read(
 /// When the folder that was named is not there, or the settings name S3.
 pub(crate) fn archive_place<'a>(settings: &'a Settings, folder: Option<&'a Path>) -> Result<&'a Path> {
     match (folder, settings.archive.location.as_deref()) {
-        (Some(folder), _) if !folder.is_dir() => {
-            Err(Failure::Usage(format!("--data {}: there is no such folder", folder.display())))
-        }
+        (Some(folder), _) if !folder.is_dir() => Err(no_folder("--data", folder)),
         (Some(folder), _) => Ok(folder),
         (None, Some(place)) if place.starts_with("s3://") => Err(Failure::Usage(format!(
             "the archive is at {place}, where Athena reads it: make its tables known there with `dial archive ddl`, and set \
@@ -161,10 +159,16 @@ pub(crate) async fn archive_to_compact(
     let store = match place {
         Some(place) if on_s3 => archive_at(place).await.map(Some),
         Some(folder) if Path::new(folder).is_dir() => archive_at(folder).await.map(Some),
-        Some(folder) => Err(Failure::Usage(format!("--location {folder}: there is no such folder"))),
+        Some(folder) => Err(no_folder("--location", Path::new(folder))),
         None => archive_to_read(settings, None).await,
     };
     Ok(store?.map(|store| (store, on_s3)))
+}
+
+/// That what an option names is no folder.
+fn no_folder(option: &str, path: &Path) -> Failure {
+    let why = if path.exists() { "it is a file; name a folder" } else { "there is no such folder" };
+    Failure::Usage(format!("{option} {}: {why}", path.display()))
 }
 
 /// The archive in a folder.

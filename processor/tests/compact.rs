@@ -163,7 +163,7 @@ async fn killed_at_any_moment_the_rows_are_the_same() {
     // What killed ones left is made by the first and deleted by the second.
     compact(&folder, "--grace 0s").expect(0, &[]);
     compact(&folder, "--grace 0s").expect(0, &[]);
-    compact(&folder, "--grace 0s").expect(0, &["0 files merged into 0, 0 deleted"]);
+    compact(&folder, "--grace 0s").expect(0, &["nothing to compact"]);
     assert_eq!(archive::rows(&store).await, before);
     let (files, made) = archive::files(&store).await;
     assert!(killed >= 3 && files == made && files < 20, "{killed} killed, {made} of {files} files made");
@@ -200,13 +200,11 @@ async fn days_and_tables_can_be_chosen_and_open_days_wait() {
     let folder = Folder::new();
     let store = archive::folder(&folder.path("archive"));
     archive::fill(&store, 0..4, 20).await;
-    folder
-        .run("compact --location archive --closed-after 20000d")
-        .expect(0, &["0 files merged into 0", "2 days not over"]);
-    compact(&folder, "--table findings").expect(0, &["0 files merged"]);
+    folder.run("compact --location archive --closed-after 20000d").expect(0, &["nothing to compact; 2 days not over"]);
+    compact(&folder, "--table FINDINGS").expect(0, &["nothing to compact"]);
     let lines = compact(&folder, "--to 2024-05-01").expect(0, &["4 files merged into 1"]).lines();
     assert_eq!((lines.len(), &lines[0]["day"]), (1, &json!("2024-05-01")));
-    compact(&folder, "--from 2024-05-03").expect(0, &["0 files merged"]);
+    compact(&folder, "--from 2024-05-03").expect(0, &["nothing to compact"]);
     let lines =
         compact(&folder, "--from 2024-05-02 --to 2024-05-02 --margin 1h").expect(0, &["4 files merged"]).lines();
     assert_eq!(lines[0]["day"], "2024-05-02");
@@ -220,12 +218,65 @@ fn what_is_wrong_is_said() {
     folder.run("compact").expect(0, &["there is no archive yet"]);
     folder.run("compact --location nowhere").expect(2, &["--location nowhere: there is no such folder"]);
     folder.run("compact --location s3://").expect(2, &["names no bucket"]);
+    folder.dial(["compact", "--location", ""]).run().expect(2, &["--location"]);
+    folder.write("file", "x");
+    folder.run("compact --location file").expect(2, &["it is a file; name a folder"]);
     folder.run("compact --closed-after 24").expect(2, &["24h"]);
     folder.run("compact --from 2024-13-01").expect(2, &["2024-05-01"]);
     folder.run("compact --table event").expect(2, &["events or findings"]);
     folder.run("compact --budget-mib 0").expect(2, &["1..=1024"]);
     std::fs::create_dir(folder.path("archive")).unwrap();
     compact(&folder, "--from 2024-05-02 --to 2024-05-01").expect(2, &["--from 2024-05-02 is after --to 2024-05-01"]);
+}
+
+#[tokio::test]
+async fn a_place_without_an_archive_is_said_to_be_one() {
+    let folder = Folder::new();
+    folder.write("archive/notes.txt", "x");
+    for more in ["", "--dry-run", "--from 2024-05-01"] {
+        let ended = compact(&folder, more).expect(0, &["there is no archive yet"]);
+        assert!(!ended.err.contains("merged") && !ended.err.contains("nothing"), "{}", ended.err);
+    }
+    let there = s3().await;
+    let on_s3 = |more: &str| {
+        let mut dial = folder.dial(format!("compact --location {} {more}", there.location).split_whitespace());
+        for (name, value) in Ministack::shared().env() {
+            dial = dial.env(name, value);
+        }
+        dial.run()
+    };
+    on_s3("--dry-run").expect(0, &["there is no archive yet"]);
+    archive::fill(there.store.as_ref(), 0..1, 5).await;
+    on_s3("--closed-after 20000d").expect(0, &["nothing to compact"]);
+    on_s3("--from 2025-01-01").expect(0, &["nothing to compact"]);
+}
+
+#[test]
+fn a_region_that_is_not_set_is_asked_for() {
+    let folder = Folder::new();
+    // So that nobody else is asked for one, nor for credentials.
+    let dial = folder.dial(["compact", "--location", "s3://trail/a"]).env("AWS_EC2_METADATA_DISABLED", "true");
+    let dial = dial.env("AWS_CONFIG_FILE", "none").env("AWS_ACCESS_KEY_ID", "a").env("AWS_SECRET_ACCESS_KEY", "b");
+    let ended = dial.run().expect(3, &["no AWS region is set: set AWS_REGION or region in the profile"]);
+    assert!(!ended.err.contains("another try"), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn whoever_reads_writes_nothing() {
+    let folder = Folder::new();
+    archive::fill(&archive::folder(&folder.path("archive")), 0..4, 20).await;
+    let hidden = folder.path("archive/.incoming");
+    std::fs::remove_dir_all(&hidden).unwrap();
+    for command in [
+        "compact --location archive --closed-after 0s --dry-run",
+        "compact --location archive --closed-after 20000d",
+        "dead-letters list --kind record --data archive",
+    ] {
+        // Nothing here is nobody's to write.
+        folder.dial(command.split_whitespace()).without_privileges(&folder).run().expect(0, &[]);
+        folder.run(command).expect(0, &[]);
+        assert!(!hidden.exists(), "{command}");
+    }
 }
 
 #[tokio::test]
@@ -237,5 +288,7 @@ async fn a_broken_file_keeps_its_day_and_no_other() {
     let broken = Path::new("archive/events/v1/dt=2024-05-01/shardId-9_1_1.parquet");
     folder.write(broken, "no Parquet at all");
     let ended = compact(&folder, "").expect(3, &["events of 2024-05-01 stay as they are", "shardId-9_1_1.parquet"]);
+    assert!(ended.err.contains("restore the file from a backup, or remove it, and compact again"), "{}", ended.err);
     assert_eq!((ended.lines().len(), &ended.lines()[0]["day"]), (1, &json!("2024-05-02")));
+    compact(&folder, "").expect(3, &["nothing compacted"]);
 }

@@ -1,6 +1,7 @@
 //! `dial compact`: what may be typed.
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use dial_analytics::layout::Day;
 use dial_analytics::table::Table;
 use dial_rules::event::Millis;
@@ -18,7 +19,7 @@ then on. Old files are deleted by a later run, once the grace period has passed.
 again, and run by several at once.")]
 pub(crate) struct Compact {
     /// The archive: s3://BUCKET/PREFIX or a folder, instead of what the settings name
-    #[arg(long, value_name = "PLACE")]
+    #[arg(long, value_name = "PLACE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) location: Option<String>,
     /// Only this table: events or findings
     #[arg(long, value_name = "TABLE", value_parser = parse_table)]
@@ -47,7 +48,7 @@ pub(crate) struct Compact {
 }
 
 fn parse_table(text: &str) -> Result<&'static Table, String> {
-    Table::named(text).ok_or_else(|| "write events or findings".to_owned())
+    Table::named(&text.to_ascii_lowercase()).ok_or_else(|| "write events or findings".to_owned())
 }
 
 fn parse_day(text: &str) -> Result<Day, String> {
@@ -77,6 +78,6 @@ mod tests {
             assert!(parse_span(wrong).is_err(), "{wrong}");
         }
         assert!(parse_day("2024-5-1").is_err() && parse_day("2024-05-01").is_ok());
-        assert!(parse_table("events").is_ok() && parse_table("event").is_err());
+        assert!(parse_table("events").is_ok() && parse_table("Findings").is_ok() && parse_table("event").is_err());
     }
 }

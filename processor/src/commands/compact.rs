@@ -5,8 +5,9 @@ use std::sync::Arc;
 use comfy_table::Cell;
 use dial_analytics::compaction::plan::{DayFiles, Policy, Standing};
 use dial_analytics::compaction::{CompactError, Compactor, End, Report};
+use dial_analytics::compaction::merge::MergeError;
 use dial_analytics::layout::Day;
-use dial_analytics::store::ObjectStore;
+use dial_analytics::store::{ObjectStore, StoreError};
 use dial_analytics::table::{TABLES, Table};
 use dial_rules::event::rfc3339;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
@@ -15,18 +16,23 @@ use serde_json::json;
 use crate::cli;
 use crate::clock::now;
 use crate::failure::{Failure, Outcome, Result};
-use crate::output::{Output, note, number_cell, thousands};
+use crate::output::{Output, counted, note, number_cell, thousands};
 use crate::settings::Settings;
 use crate::stores;
 
 /// How often a day is planned again that somebody else compacts at the same time.
 const ATTEMPTS: usize = 3;
+/// What is said where there is nothing to begin with.
+const NO_ARCHIVE: &str = "there is no archive yet: `dial run` and `dial scan --archive` write one";
+/// What to do about a file that cannot be merged.
+const REMEDY: &str = "; restore the file from a backup, or remove it, and compact again; what `dial scan --archive` wrote, a scan \
+                      of the same logs writes again";
 /// How much later than it is made a switch on S3 takes effect unless told otherwise, in milliseconds.
 const S3_MARGIN: i64 = 60_000;
 
 pub(crate) async fn run(args: cli::Compact, settings: &Settings, output: &Output) -> Result<Outcome> {
     let Some((store, on_s3)) = stores::archive_to_compact(settings, args.location.as_deref()).await? else {
-        note("there is no archive yet: `dial run` and `dial scan --archive` write one");
+        note(NO_ARCHIVE);
         return Ok(Outcome::Fine);
     };
     let days = (args.from.unwrap_or(Day::FIRST), args.to.unwrap_or(Day::LAST));
@@ -43,7 +49,21 @@ pub(crate) async fn run(args: cli::Compact, settings: &Settings, output: &Output
     for table in TABLES.into_iter().filter(|table| args.table.is_none_or(|asked| asked.name == table.name)) {
         run.table(table, days).await?;
     }
+    if run.told.days == 0 && is_empty(run.store.as_ref()).await? {
+        note(NO_ARCHIVE);
+        return Ok(Outcome::Fine);
+    }
     run.finish()
+}
+
+/// Whether there is no object of any table, as in a place that nothing was ever archived in.
+async fn is_empty(store: &dyn ObjectStore) -> std::result::Result<bool, StoreError> {
+    for table in TABLES {
+        if !store.list(&format!("{}/", table.name)).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 struct Run<'a> {
@@ -60,6 +80,8 @@ struct Run<'a> {
 struct Told {
     rows: Vec<Vec<Cell>>,
     total: Report,
+    /// Days that have files.
+    days: u64,
     open: u64,
     switching: u64,
     failed: u64,
@@ -70,8 +92,13 @@ impl Run<'_> {
         let store = self.store.clone();
         let compactor = Compactor::new(store.as_ref(), table, self.policy, &now);
         let days = compactor.survey(days).await.map_err(outside)?;
+        self.told.days += days.len() as u64;
         let sizes = days.iter().flat_map(|day| day.candidates(now(), &self.policy)).map(|file| file.size);
-        self.bar.inc_length(sizes.sum());
+        let size: u64 = sizes.sum();
+        // A bar that nothing moves on says nothing.
+        if size > 0 {
+            self.bar.inc_length(size);
+        }
         for day in &days {
             match day.standing(now(), &self.policy) {
                 Standing::Open(_) => self.told.open += 1,
@@ -99,7 +126,8 @@ impl Run<'_> {
                     | CompactError::Rows { .. }
                     | CompactError::Damaged { .. }),
                 ) => {
-                    self.bar.suspend(|| note(&format!("{} of {day} stay as they are: {error}", table.name)));
+                    let remedy = if is_unreadable(&error) { REMEDY } else { "" };
+                    self.bar.suspend(|| note(&format!("{} of {day} stay as they are: {error}{remedy}", table.name)));
                     self.told.failed += 1;
                     return Ok(());
                 }
@@ -156,27 +184,39 @@ impl Run<'_> {
 
     fn finish(self) -> Result<Outcome> {
         self.bar.finish_and_clear();
-        let Told { rows, total, open, switching, failed } = self.told;
+        let Told { rows, total, days: _, open, switching, failed } = self.told;
         if !rows.is_empty() {
             let titles = ["table", "day", "rows", "files", "size", "become", "size", "deleted"];
             self.output.table(&titles, rows)?;
         }
         let would = if self.dry_run { "would be " } else { "" };
-        let mut sentence = format!(
-            "{} files {would}merged into {}, {} deleted",
-            thousands(total.merged),
-            thousands(total.made),
-            thousands(total.removed)
-        );
+        let mut sentence = match (total.made + total.removed, failed) {
+            (0, 0) => "nothing to compact".to_owned(),
+            (0, _) => "nothing compacted".to_owned(),
+            _ => format!(
+                "{} {would}merged into {}, {} deleted",
+                counted(total.merged, "file"),
+                thousands(total.made),
+                thousands(total.removed)
+            ),
+        };
         for (days, what) in [(open, "not over for long enough"), (switching, "about to switch: look again in a minute")]
         {
             if days > 0 {
-                sentence +=
-                    &format!("; {} {what}", if days == 1 { "1 day".to_owned() } else { format!("{days} days") });
+                sentence += &format!("; {} {what}", counted(days, "day"));
             }
         }
         note(&sentence);
         Ok(if failed > 0 { Outcome::Outside } else { Outcome::Fine })
+    }
+}
+
+/// Whether a file is none that could be read; the other errors say themselves what to do.
+fn is_unreadable(error: &CompactError) -> bool {
+    match error {
+        CompactError::Footer(_) => true,
+        CompactError::Merge { source, .. } => matches!(source, MergeError::Parquet(_) | MergeError::Arrow(_)),
+        _ => false,
     }
 }
 
