@@ -8,6 +8,9 @@
 use std::fmt::Write as _;
 
 use crate::ddl::Dialect;
+use crate::events_schema::EVENTS;
+use crate::table::ColumnType;
+use crate::views::ViewColumn;
 
 /// Its name.
 pub(crate) const NAME: &str = "cloudtrail_logs";
@@ -265,28 +268,55 @@ fn athena_type(fields: &[Field]) -> String {
 /// The columns in Markdown, with where each comes from.
 pub(crate) fn markdown() -> String {
     let mut page = format!("{MEANING}\n\n| column | from |\n| --- | --- |\n");
-    rows(&mut page, "", FIELDS);
+    for (name, from) in flat() {
+        // Writing to a String does not fail.
+        let _ = writeln!(page, "| `{name}` | {} |", source(from));
+    }
     let _ = writeln!(page, "| `dt` | `dt` |");
     page
 }
 
-fn rows(page: &mut String, prefix: &str, fields: &[Field]) {
-    for Field { name, from } in fields {
-        let from = match from {
-            From::Struct(fields) => {
-                rows(page, &format!("{prefix}{name}."), fields);
-                continue;
-            }
-            From::Column(column) => format!("`{column}`"),
-            From::Flag(column) => format!("`{column}`, as text"),
-            From::Raw(path) => format!("`raw`: `{path}`"),
-            From::RawOr(path, column, ..) => format!("`raw`: `{path}`; without it a part of `{column}`"),
-            From::Json(path) => format!("`raw`: `{path}`, as JSON"),
-            From::Map(path) => format!("`raw`: `{path}`, a map"),
-            From::Time => "`raw`: `eventTime`; without it `event_time`".to_owned(),
-            From::Resources => "`raw`: `resources`, a list of `arn`, `accountid`, `type`".to_owned(),
+/// The columns as people are told of them, the members of structures by their full names.
+pub(crate) fn columns() -> Vec<ViewColumn> {
+    let text = ColumnType::Text;
+    let column = |(name, from): (String, &From)| {
+        let (words, glue) = match from {
+            From::Json(_) => (ColumnType::Json.words(), text.glue()),
+            From::Map(_) => ("map of texts", "map<string,string>"),
+            From::Resources => ("list of structures", "array<struct<arn:string,accountid:string,type:string>>"),
+            _ => (text.words(), text.glue()),
         };
-        // Writing to a String does not fail.
-        let _ = writeln!(page, "| `{prefix}{name}` | {from} |");
+        ViewColumn { name, words, glue, nullable: true, meaning: format!("From {}.", source(from)) }
+    };
+    flat().into_iter().map(column).chain([ViewColumn::partition(&EVENTS)]).collect()
+}
+
+/// The fields that are no structures, under their full names.
+fn flat() -> Vec<(String, &'static From)> {
+    fn add(all: &mut Vec<(String, &'static From)>, prefix: &str, fields: &'static [Field]) {
+        for Field { name, from } in fields {
+            match from {
+                From::Struct(fields) => add(all, &format!("{prefix}{name}."), fields),
+                from => all.push((format!("{prefix}{name}"), from)),
+            }
+        }
+    }
+    let mut all = Vec::new();
+    add(&mut all, "", FIELDS);
+    all
+}
+
+/// Where a value comes from, in Markdown.
+fn source(from: &From) -> String {
+    match from {
+        From::Struct(_) => String::new(),
+        From::Column(column) => format!("`{column}`"),
+        From::Flag(column) => format!("`{column}`, as text"),
+        From::Raw(path) => format!("`raw`: `{path}`"),
+        From::RawOr(path, column, ..) => format!("`raw`: `{path}`; without it a part of `{column}`"),
+        From::Json(path) => format!("`raw`: `{path}`, as JSON"),
+        From::Map(path) => format!("`raw`: `{path}`, a map"),
+        From::Time => "`raw`: `eventTime`; without it `event_time`".to_owned(),
+        From::Resources => "`raw`: `resources`, a list of `arn`, `accountid`, `type`".to_owned(),
     }
 }

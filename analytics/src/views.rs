@@ -4,7 +4,7 @@ use crate::cloudtrail;
 use crate::ddl::{Dialect, Statement};
 use crate::events_schema::EVENTS;
 use crate::findings_schema::FINDINGS;
-use crate::table::{PARTITION, Table};
+use crate::table::{ColumnType, PARTITION, Table};
 
 /// A view.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +14,43 @@ pub struct View {
     /// What its rows are, in one sentence.
     pub meaning: &'static str,
     query: fn(Dialect) -> String,
+    columns: fn() -> Vec<ViewColumn>,
+}
+
+/// A column of a view, as people are told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewColumn {
+    /// Its name; of a member of a structure the full one, such as `useridentity.type`.
+    pub name: String,
+    /// Its type in words.
+    pub words: &'static str,
+    /// Its type in Athena.
+    pub glue: &'static str,
+    /// Whether it may be null.
+    pub nullable: bool,
+    /// What it means, in one sentence.
+    pub meaning: String,
+}
+
+impl ViewColumn {
+    /// The day, of a view on this table.
+    pub(crate) fn partition(table: &Table) -> ViewColumn {
+        let (words, glue) = (ColumnType::Text.words(), ColumnType::Text.glue());
+        ViewColumn { name: PARTITION.to_owned(), words, glue, nullable: false, meaning: table.day.to_owned() }
+    }
+
+    /// Those of a table.
+    #[must_use]
+    pub fn all_of(table: &Table) -> Vec<ViewColumn> {
+        let columns = table.columns.iter().map(|column| ViewColumn {
+            name: column.name.to_owned(),
+            words: column.column_type.words(),
+            glue: column.column_type.glue(),
+            nullable: column.nullable,
+            meaning: column.meaning.to_owned(),
+        });
+        columns.chain([ViewColumn::partition(table)]).collect()
+    }
 }
 
 /// The views, in an order in which they can be made: a later one may rest on an earlier one.
@@ -22,13 +59,20 @@ pub const VIEWS: [View; 3] = [
         name: "events_distinct",
         meaning: "`events` with one row an event id and day: senders put some events into the stream twice.",
         query: |_| events_distinct(),
+        columns: || ViewColumn::all_of(&EVENTS),
     },
     View {
         name: "findings_latest",
         meaning: "`findings` with one row a finding: its greatest version.",
         query: |_| findings_latest(),
+        columns: || ViewColumn::all_of(&FINDINGS),
     },
-    View { name: cloudtrail::NAME, meaning: cloudtrail::MEANING, query: cloudtrail::query },
+    View {
+        name: cloudtrail::NAME,
+        meaning: cloudtrail::MEANING,
+        query: cloudtrail::query,
+        columns: cloudtrail::columns,
+    },
 ];
 
 impl View {
@@ -36,6 +80,12 @@ impl View {
     #[must_use]
     pub fn query(&self, dialect: Dialect) -> String {
         (self.query)(dialect)
+    }
+
+    /// Its columns, in their order.
+    #[must_use]
+    pub fn columns(&self) -> Vec<ViewColumn> {
+        (self.columns)()
     }
 
     /// `CREATE VIEW`, in the database that is in use.

@@ -89,6 +89,7 @@ fn what_cannot_be_is_said() {
         ("archive ddl --location s3://trail --first 2024-02-30", "write a day such as 2024-05-01"),
         ("archive ddl --location s3://trail --first 2024-02-03 --last 2024-02-01", "--last is before --first"),
         ("archive tables event", "did you mean events?"),
+        ("archive tables cloudtrail_log", "did you mean cloudtrail_logs?"),
     ] {
         folder.run(arguments).expect(2, &[words]);
     }
@@ -106,8 +107,37 @@ fn tables_are_listed_with_their_meanings() {
     assert_eq!((&row["type"], &row["glue"], &row["nullable"]), (&"flag".into(), &"boolean".into(), &true.into()));
     let findings = folder.run("archive tables findings").expect(0, &[]).json();
     assert!(findings.iter().all(|row| row["table"] == "findings"));
+    assert_eq!(folder.run("archive tables FINDINGS").expect(0, &[]).json(), findings);
     let shown = folder.run_on_terminal("archive tables").expect(0, &[]);
     for part in ["events: Every event", "finding_id", "cloudtrail_logs: CloudTrail's records"] {
         assert!(shown.out.contains(part), "{part}\n{}", shown.out);
     }
+}
+
+#[test]
+fn views_are_described_when_they_are_asked_for() {
+    let folder = Folder::new();
+    let of = |name: &str| folder.run(&format!("archive tables {name}")).expect(0, &[]).json();
+    for (view, table) in [("events_distinct", "events"), ("Findings_Latest", "findings")] {
+        let named = |rows: Vec<Value>| rows.iter().map(|row| row["column"].clone()).collect::<Vec<_>>();
+        assert_eq!(named(of(view)), named(of(table)), "{view}");
+        assert_eq!(of(view)[0]["table"], view.to_lowercase());
+    }
+    let columns = of("cloudtrail_logs");
+    let row = columns.iter().find(|row| row["column"] == "useridentity.type").unwrap();
+    assert_eq!((&row["type"], &row["glue"]), (&"text".into(), &"string".into()));
+    assert!(row["means"].as_str().unwrap().contains("actor_type"));
+    // What DuckDB has, members of structures aside.
+    let made = folder.run("archive ddl --location .").expect(0, &[]).out;
+    let described = duckdb(&made, "DESCRIBE cloudtrail_logs");
+    let mut whole: Vec<Value> = Vec::new();
+    for column in &columns {
+        let name: Value = column["column"].as_str().unwrap().split('.').next().unwrap().into();
+        if whole.last() != Some(&name) {
+            whole.push(name);
+        }
+    }
+    assert_eq!(whole, described);
+    let shown = folder.run_on_terminal("archive tables cloudtrail_logs").expect(0, &[]).out;
+    assert!(shown.contains("useridentity.sessioncontext.sessionissuer.arn"), "{shown}");
 }

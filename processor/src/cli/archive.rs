@@ -1,5 +1,6 @@
 //! `dial archive`: what may be typed.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use dial_analytics::layout::Day;
 
@@ -8,7 +9,7 @@ pub(crate) enum Archive {
     /// Print the statements that make the archive's tables and views known to Athena, or to DuckDB
     #[command(after_help = "Examples:
   dial archive ddl --location s3://trail/archive --database dial      to paste into Athena, one after the other
-  dial archive ddl --json | jq -r .sql                                one statement a line
+  dial archive ddl --json | jq -c .sql                                one statement a line, as a JSON text
   dial archive ddl --location ./dial-data > archive.sql               views over a folder, for DuckDB
   duckdb -init archive.sql                                            … and ask
 
@@ -19,6 +20,7 @@ after an update: tables and views are replaced, files stay. docs/ARCHIVE.md says
     #[command(after_help = "Examples:
   dial archive tables
   dial archive tables findings
+  dial archive tables cloudtrail_logs                                 of a view, too
   dial archive tables --json | jq -r 'select(.type == \"time\") | .table + \".\" + .column'")]
     Tables(ArchiveTables),
 }
@@ -35,7 +37,7 @@ pub(crate) enum ArchiveDialect {
 #[derive(Debug, Args)]
 pub(crate) struct ArchiveDdl {
     /// Where the archive is: s3://BUCKET/PREFIX or a folder; what the settings name unless told otherwise
-    #[arg(long, value_name = "PLACE")]
+    #[arg(long, value_name = "PLACE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) location: Option<String>,
     /// Athena's database, made where it is missing
     #[arg(long, value_name = "NAME", default_value = "dial")]
@@ -54,7 +56,7 @@ pub(crate) struct ArchiveDdl {
 
 #[derive(Debug, Args)]
 pub(crate) struct ArchiveTables {
-    /// Only this table
+    /// Only this table or view
     #[arg(value_name = "TABLE")]
     pub(crate) table: Option<String>,
 }

@@ -8,7 +8,7 @@ use dial_analytics::ddl::{self, Dialect, Place, Statement};
 use dial_analytics::folders::Folders;
 use dial_analytics::parts::{self, Parts};
 use dial_analytics::table::{PARTITION, TABLES, Table};
-use dial_analytics::views::VIEWS;
+use dial_analytics::views::{VIEWS, ViewColumn};
 use dial_rules::nearest::nearest;
 use serde_json::json;
 
@@ -57,6 +57,11 @@ fn statements(args: &ArchiveDdl, settings: &Settings) -> Result<Vec<Statement>> 
         }
         _ => {
             let path = Path::new(location);
+            if path.is_file() {
+                return Err(Failure::Usage(format!(
+                    "{location}: it is a file; name the archive's folder with --location"
+                )));
+            }
             if !path.is_dir() {
                 return Err(Failure::Usage(format!(
                     "{location}: there is no such folder; name the archive's with --location, or an s3://BUCKET/PREFIX"
@@ -104,22 +109,22 @@ fn has_files(root: &Path, table: &Table) -> bool {
     files.into_iter().any(|file| file.path().extension().is_some_and(|ending| ending == "parquet"))
 }
 
+/// Without a name the tables and their columns, and for people the views; else the columns of that table or view.
 fn tables(args: &ArchiveTables, output: &Output) -> Result<Outcome> {
-    let named = |table: &&&Table| args.table.as_ref().is_none_or(|name| *name == table.name);
-    let found: Vec<&Table> = TABLES.iter().filter(named).copied().collect();
+    let named = |name: &str| args.table.as_ref().is_none_or(|asked| asked.eq_ignore_ascii_case(name));
+    let tables = TABLES.iter().filter(|table| named(table.name));
+    let tables =
+        tables.map(|table| Relation { name: table.name, meaning: table.meaning, columns: ViewColumn::all_of(table) });
+    let views = VIEWS.iter().filter(|view| args.table.is_some() && named(view.name));
+    let views = views.map(|view| Relation { name: view.name, meaning: view.meaning, columns: view.columns() });
+    let found: Vec<Relation> = tables.chain(views).collect();
     if let (Some(name), []) = (&args.table, found.as_slice()) {
-        let near = nearest(name, TABLES.iter().map(|table| table.name)).unwrap_or(TABLES[0].name);
+        let names = TABLES.iter().map(|table| table.name).chain(VIEWS.iter().map(|view| view.name));
+        let near = nearest(name, names).unwrap_or(TABLES[0].name);
         return Err(Failure::Usage(format!("the archive has no table {name:?}: did you mean {near}?")));
     }
-    for table in &found {
-        if output.is_json() {
-            columns_as_json(table, output)?;
-        } else {
-            output.line(&format!("{}: {}\n", table.name, table.meaning))?;
-            let rows = rows(table).map(|row| [row.0, &row.1, row.2].into_iter().map(Cell::new).collect());
-            output.table(&["column", "type", "means"], rows)?;
-            output.line("")?;
-        }
+    for relation in &found {
+        relation.print(output)?;
     }
     if args.table.is_none() && !output.is_json() {
         for view in VIEWS {
@@ -129,23 +134,33 @@ fn tables(args: &ArchiveTables, output: &Output) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// Name, type and meaning of each column.
-fn rows(table: &Table) -> impl Iterator<Item = (&'static str, String, &'static str)> {
-    let columns = table.columns.iter().map(|column| {
-        let null = if column.nullable { ", or null" } else { "" };
-        (column.name, format!("{}{null}", column.column_type.words()), column.meaning)
-    });
-    columns.chain([(PARTITION, "text, the folder".to_owned(), table.day)])
+/// A table, or a view.
+struct Relation {
+    name: &'static str,
+    meaning: &'static str,
+    columns: Vec<ViewColumn>,
 }
 
-fn columns_as_json(table: &Table, output: &Output) -> Result<()> {
-    for column in table.columns {
-        output.json(&json!({
-            "table": table.name, "column": column.name, "type": column.column_type.words(),
-            "nullable": column.nullable, "glue": column.column_type.glue(), "means": column.meaning,
-        }))?;
+impl Relation {
+    fn print(&self, output: &Output) -> Result<()> {
+        if output.is_json() {
+            return self.columns.iter().try_for_each(|column| {
+                output.json(&json!({
+                    "table": self.name, "column": column.name, "type": column.words, "nullable": column.nullable,
+                    "glue": column.glue, "means": column.meaning,
+                }))
+            });
+        }
+        output.line(&format!("{}: {}\n", self.name, self.meaning))?;
+        let rows = self.columns.iter().map(|column| {
+            let words = match (column.name.as_str(), column.nullable) {
+                (PARTITION, _) => format!("{}, the folder", column.words),
+                (_, true) => format!("{}, or null", column.words),
+                (_, false) => column.words.to_owned(),
+            };
+            vec![Cell::new(&column.name), Cell::new(words), Cell::new(&column.meaning)]
+        });
+        output.table(&["column", "type", "means"], rows)?;
+        output.line("")
     }
-    output.json(&json!({
-        "table": table.name, "column": PARTITION, "type": "text", "nullable": false, "glue": "string", "means": table.day,
-    }))
 }
