@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 pub use self::document::{comment, issue, label};
 
-use self::answer::{Told, told};
+use self::answer::{Found, Told, told};
 use self::unsure::Unsure;
 use crate::http::{Answer, client, with_json};
 use crate::message::Message;
@@ -84,21 +84,20 @@ impl Sink for Jira {
 
     async fn send(&self, message: &Message, sent: Option<&Handle>) -> Result<Option<Handle>, SendError> {
         let known = sent.map(|handle| handle.0.clone()).filter(|key| answer::is_key(key));
-        let key = match known {
-            Some(key) if self.say(&key, message).await? => key,
-            // It was deleted; an attempt before this one may have made another.
-            Some(gone) => match self.find(message).await?.filter(|found| *found != gone) {
-                Some(found) => found,
-                None => self.create(message).await?,
-            },
-            None => match self.find(message).await? {
-                // Later ones of an alert whose handle was lost are added to it too.
-                Some(found) if message.sequence > 0 && !self.say(&found, message).await? => {
-                    self.create(message).await?
-                }
-                Some(found) => found,
-                None => self.create(message).await?,
-            },
+        if let Some(key) = &known
+            && self.say(key, message).await?
+        {
+            return Ok(Some(Handle(key.clone())));
+        }
+        // It was deleted, or its key was lost; there may be another all the same.
+        let found = self.find(message).await?.filter(|found| known.as_ref() != Some(&found.key));
+        let is_first = known.is_none() && message.sequence == 0;
+        let key = match found {
+            // An attempt before this one made it.
+            Some(Found { key, is_told }) if is_told || is_first => key,
+            // What comes later is added to it too.
+            Some(Found { key, .. }) if self.say(&key, message).await? => key,
+            _ => self.create(message).await?,
         };
         Ok(Some(Handle(key)))
     }
@@ -106,15 +105,15 @@ impl Sink for Jira {
 
 impl Jira {
     /// The issue of the alert.
-    async fn find(&self, message: &Message) -> Result<Option<String>, SendError> {
+    async fn find(&self, message: &Message) -> Result<Option<Found>, SendError> {
         let jql = format!(
             "project = \"{}\" AND labels = \"{}\" ORDER BY created ASC",
             self.options.project,
             label(&message.thread)
         );
-        let asked = json!({"jql": jql, "maxResults": 1, "fields": ["created"]});
+        let asked = json!({"jql": jql, "maxResults": 1, "fields": ["description"]});
         match self.call(Method::POST, "rest/api/3/search/jql", Some(&asked)).await? {
-            Told::Done(found) => answer::first(&found),
+            Told::Done(found) => answer::first(&found, &message.key),
             Told::Gone => Err(SendError::Refused("HTTP 404: is the address that of Jira Cloud?".to_owned())),
         }
     }

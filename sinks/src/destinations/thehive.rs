@@ -92,9 +92,9 @@ impl Sink for TheHive {
         let place = match sent.and_then(Place::of) {
             Some(place) => self.add(place, message, severity).await?,
             // Later ones of an alert whose handle was lost are added to it too.
-            None => match self.create(message, &message.thread, severity).await? {
-                (place, true) if message.sequence > 0 => self.add(place, message, severity).await?,
-                (place, _) => place,
+            None => match self.create(message, &message.thread, severity, None).await? {
+                Made { place, is_told: false } if message.sequence > 0 => self.add(place, message, severity).await?,
+                Made { place, .. } => place,
             },
         };
         Ok(Some(place.handle()))
@@ -102,22 +102,33 @@ impl Sink for TheHive {
 }
 
 impl TheHive {
-    /// Makes the alert, and says whether it was there before.
-    async fn create(&self, message: &Message, reference: &str, severity: u8) -> Result<(Place, bool), SendError> {
+    /// Makes the alert, unless it was there before. A case that is `gone` is not the alert's, whatever it says.
+    async fn create(
+        &self,
+        message: &Message,
+        reference: &str,
+        severity: u8,
+        gone: Option<&Place>,
+    ) -> Result<Made, SendError> {
         let reference = payload::reference(reference);
         let body = alert(message, &reference, &self.options.labels, self.options.version);
-        let (found, was_there) = match self.call(Method::POST, &self.path("alert"), Some(&body)).await? {
-            Told::Done(made) => (Found { id: answer::id(&made)?, case: None, severity }, false),
-            Told::There(why) => (self.find(&reference).await?.ok_or(why)?, true),
+        let (found, is_told) = match self.call(Method::POST, &self.path("alert"), Some(&body)).await? {
+            Told::Done(made) => (Found { id: answer::id(&made)?, severity, ..Found::default() }, true),
+            Told::There(why) => {
+                let found = self.find(&reference).await?.ok_or(why)?;
+                let is_told = payload::is_told(&found.description, message);
+                (found, is_told)
+            }
             Told::Gone => return Err(SendError::Refused("HTTP 404: is the address that of TheHive?".to_owned())),
         };
-        let Found { id, case, severity } = found;
+        let Found { id, case, severity, .. } = found;
+        let case = case.filter(|case| gone.is_none_or(|gone| !gone.is(Kind::Case, case)));
         let place = match (self.options.as_case, case) {
             (false, _) => Place { kind: Kind::Alert, id, severity },
             (true, Some(case)) => Place { kind: Kind::Case, id: case, severity },
             (true, None) => Place { kind: Kind::Case, id: self.promote(&id).await?, severity },
         };
-        Ok((place, was_there))
+        Ok(Made { place, is_told })
     }
 
     /// The alert with this reference, and the case that was made of it.
@@ -147,16 +158,43 @@ impl TheHive {
 
     /// Adds what is new to what is there; makes it anew where it was deleted.
     async fn add(&self, place: Place, message: &Message, severity: u8) -> Result<Place, SendError> {
-        let added = match self.options.version {
-            TheHiveVersion::Five => self.comment(&place, message, severity).await?,
-            TheHiveVersion::Four => self.append(&place, message, severity).await?,
-        };
-        let reference = match added {
-            Added::Done => return Ok(Place { severity: place.severity.max(severity), ..place }),
-            Added::Gone => message.thread.clone(),
-            Added::Full => format!("{}-{}", message.thread, message.sequence),
-        };
-        self.create(message, &reference, severity).await.map(|(place, _)| place)
+        match self.tell(&place, message, severity).await? {
+            Added::Done => Ok(place.at_least(severity)),
+            Added::Gone => self.anew(&place, message, severity).await,
+            Added::Full => self.beside(message, severity).await,
+        }
+    }
+
+    /// Makes anew what is gone. Where an alert is left all the same, such as that of a case that was deleted, or a case that
+    /// took in the one that is gone, what is new is said there.
+    async fn anew(&self, gone: &Place, message: &Message, severity: u8) -> Result<Place, SendError> {
+        let Made { place, is_told } = self.create(message, &message.thread, severity, Some(gone)).await?;
+        if is_told {
+            return Ok(place);
+        }
+        let added =
+            if gone.is(place.kind, &place.id) { Added::Gone } else { self.tell(&place, message, severity).await? };
+        match added {
+            Added::Done => Ok(place.at_least(severity)),
+            Added::Full => self.beside(message, severity).await,
+            Added::Gone => {
+                let what = place.kind.as_str();
+                Err(SendError::Unavailable(format!("its search finds the {what} {}, which is not there", place.id)))
+            }
+        }
+    }
+
+    /// Makes an alert of this message alone: if there is one, another attempt of the same delivery made it.
+    async fn beside(&self, message: &Message, severity: u8) -> Result<Place, SendError> {
+        let reference = format!("{}-{}", message.thread, message.sequence);
+        self.create(message, &reference, severity, None).await.map(|made| made.place)
+    }
+
+    async fn tell(&self, place: &Place, message: &Message, severity: u8) -> Result<Added, SendError> {
+        match self.options.version {
+            TheHiveVersion::Five => self.comment(place, message, severity).await,
+            TheHiveVersion::Four => self.append(place, message, severity).await,
+        }
     }
 
     /// Version 5. The comment comes last: an attempt that fails before has said nothing twice.
@@ -228,6 +266,14 @@ impl TheHive {
             }
         })
     }
+}
+
+/// An alert or a case that is there now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Made {
+    place: Place,
+    /// Whether it tells what the message does, since this delivery made it.
+    is_told: bool,
 }
 
 /// What came of adding to what is there.

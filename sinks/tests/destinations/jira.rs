@@ -116,6 +116,24 @@ async fn an_issue_that_was_deleted_is_made_anew() {
 }
 
 #[tokio::test]
+async fn what_comes_after_a_deleted_issue_is_said_in_the_one_that_is_found() {
+    let known = Handle("SEC-1".to_owned());
+    let (server, sink) = started().await;
+    expect(&server, "GET issue/SEC-1/comment", Value::Null, 404, gone()).await;
+    expect(&server, SEARCH, Value::Null, 200, found(&["SEC-2"])).await;
+    expect(&server, "GET issue/SEC-2/comment", Value::Null, 200, json!({"comments": []})).await;
+    expect(&server, "POST issue/SEC-2/comment", json!({"body": comment(&grown())}), 201, json!({"id": "1"})).await;
+    assert_eq!(sink.send(&grown(), Some(&known)).await, handle("SEC-2"));
+    // An attempt of the same delivery made it: it is said there already.
+    let (server, sink) = started().await;
+    expect(&server, "GET issue/SEC-1/comment", Value::Null, 404, gone()).await;
+    let mut own = issue(&grown(), "SEC", "Task");
+    own["key"] = "SEC-2".into();
+    expect(&server, SEARCH, Value::Null, 200, json!({"issues": [own]})).await;
+    assert_eq!(sink.send(&grown(), Some(&known)).await, handle("SEC-2"));
+}
+
+#[tokio::test]
 async fn a_token_without_a_user_is_a_bearer() {
     let server = MockServer::start().await;
     let answer = ResponseTemplate::new(200).set_body_json(found(&["SEC-1"]));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dial_sinks::destinations::thehive::{TheHiveVersion, update};
+use dial_sinks::destinations::thehive::{TheHiveLabels, TheHiveVersion, alert, update};
 use dial_sinks::message::Message;
 use dial_sinks::samples::{SampleKind, sample};
 use dial_sinks::sink::{Handle, SendError, Sink};
@@ -105,6 +105,65 @@ async fn an_alert_that_was_deleted_is_made_anew() {
     expect(&server, "GET api/alert/~1", Value::Null, 404, gone).await;
     expect(&server, "POST api/alert", Value::Null, 201, json!({"_id": "~2"})).await;
     assert_eq!(sink.send(&grown(), Some(&Handle("alert/4/~1".to_owned()))).await, handle("alert/4/~2"));
+}
+
+#[tokio::test]
+async fn what_comes_after_a_deleted_case_is_said_where_its_alert_is() {
+    let gone = json!({"type": "NotFoundError", "message": "Case not found"});
+    let place = Handle("case/4/~5".to_owned());
+    // The alert is left without a case, with another one into which it was merged, or with the one that is gone.
+    for (case, kept) in [(Value::Null, "~6"), (json!("~6"), "~6"), (json!("~5"), "~6")] {
+        let (server, sink) = hive(TheHiveVersion::Five, true).await;
+        expect(&server, "POST api/v1/case/~5/comment", Value::Null, 404, gone.clone()).await;
+        expect(&server, "POST api/v1/alert", Value::Null, 400, there()).await;
+        let found = json!([{"_id": "~1", "caseId": case, "severity": 3, "description": "before"}]);
+        expect(&server, "POST api/v1/query", Value::Null, 200, found).await;
+        if case != json!("~6") {
+            expect(&server, "POST api/v1/alert/~1/case", Value::Null, 201, json!({"_id": "~6"})).await;
+        }
+        expect(&server, "PATCH api/v1/case/~6", json!({"severity": 4}), 204, Value::Null).await;
+        let asked = json!({"message": update(&grown())});
+        expect(&server, &format!("POST api/v1/case/{kept}/comment"), asked, 201, json!({"_id": "~9"})).await;
+        assert_eq!(sink.send(&grown(), Some(&place)).await, handle("case/4/~6"));
+    }
+    let (server, sink) = hive(TheHiveVersion::Four, true).await;
+    expect(&server, "GET api/case/~5", Value::Null, 404, gone).await;
+    expect(&server, "POST api/alert", Value::Null, 400, there()).await;
+    expect(&server, "POST api/alert/_search", Value::Null, 200, json!([{"id": "~1", "severity": 3}])).await;
+    expect(&server, "POST api/alert/~1/createCase", Value::Null, 201, json!({"id": "~6"})).await;
+    expect(&server, "GET api/case/~6", Value::Null, 200, json!({"_id": "~6", "description": "before"})).await;
+    let after = format!("before\n\n---\n\n{}", update(&grown()));
+    expect(&server, "PATCH api/case/~6", json!({"description": after}), 200, json!({"_id": "~6"})).await;
+    assert_eq!(sink.send(&grown(), Some(&place)).await, handle("case/4/~6"));
+}
+
+#[tokio::test]
+async fn what_an_attempt_before_made_anew_says_it_already() {
+    let gone = json!({"type": "NotFoundError", "message": "Alert not found"});
+    let (server, sink) = hive(TheHiveVersion::Five, false).await;
+    let own = alert(&grown(), "r", &TheHiveLabels::default(), TheHiveVersion::Five);
+    let found = json!([{"_id": "~2", "severity": 4, "description": own["description"]}]);
+    expect(&server, "POST api/v1/alert/~1/comment", Value::Null, 404, gone).await;
+    expect(&server, "POST api/v1/alert", Value::Null, 400, there()).await;
+    expect(&server, "POST api/v1/query", Value::Null, 200, found).await;
+    assert_eq!(sink.send(&grown(), Some(&Handle("alert/4/~1".to_owned()))).await, handle("alert/4/~2"));
+}
+
+#[tokio::test]
+async fn what_can_be_said_nowhere_is_not_said() {
+    let gone = json!({"type": "NotFoundError", "message": "Alert not found"});
+    // What is found is the one that is gone, or another one that is gone as well.
+    for found in ["~1", "~2"] {
+        let (server, sink) = hive(TheHiveVersion::Five, false).await;
+        expect(&server, "POST api/v1/alert/~1/comment", Value::Null, 404, gone.clone()).await;
+        expect(&server, "POST api/v1/alert", Value::Null, 400, there()).await;
+        expect(&server, "POST api/v1/query", Value::Null, 200, json!([{"_id": found, "severity": 4}])).await;
+        if found == "~2" {
+            expect(&server, "POST api/v1/alert/~2/comment", Value::Null, 404, gone.clone()).await;
+        }
+        let outcome = sink.send(&grown(), Some(&Handle("alert/4/~1".to_owned()))).await;
+        assert!(matches!(&outcome, Err(SendError::Unavailable(why)) if why.contains(found)), "{outcome:?}");
+    }
 }
 
 #[tokio::test]

@@ -52,12 +52,22 @@ fn said(body: &Value, token: &str) -> Option<String> {
     Some(inert(&text, Medium::Line, 200)).filter(|text| !text.is_empty())
 }
 
-/// The key of the first issue of those found.
-pub(super) fn first(found: &Value) -> Result<Option<String>, SendError> {
+/// An issue that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) key: String,
+    /// Whether this delivery made it.
+    pub(super) is_told: bool,
+}
+
+/// The first issue of those found.
+pub(super) fn first(found: &Value, delivery: &str) -> Result<Option<Found>, SendError> {
     let Some(issues) = found["issues"].as_array() else {
         return Err(SendError::Nonsense("no list of issues".to_owned()));
     };
-    issues.first().map(|issue| key(&issue["key"])).transpose()
+    let Some(issue) = issues.first() else { return Ok(None) };
+    let is_told = !delivery.is_empty() && says(&issue["fields"]["description"], delivery);
+    Ok(Some(Found { key: key(&issue["key"])?, is_told }))
 }
 
 /// An issue's key.
@@ -130,9 +140,14 @@ mod tests {
 
     #[test]
     fn keys_are_taken_only_where_they_are_keys() {
-        assert_eq!(first(&json!({"issues": [{"key": "SEC-12"}]})), Ok(Some("SEC-12".to_owned())));
-        assert_eq!(first(&json!({"issues": []})), Ok(None));
-        assert!(first(&json!({})).is_err() && first(&json!({"issues": [{"key": "../x"}]})).is_err());
+        let issue = json!({"issues": [{"key": "SEC-12", "fields": {"description": {"content": [{"text": "k1"}]}}}]});
+        let found = |is_told| Ok(Some(Found { key: "SEC-12".to_owned(), is_told }));
+        assert_eq!(
+            (first(&issue, "k1"), first(&issue, "k2"), first(&issue, "")),
+            (found(true), found(false), found(false))
+        );
+        assert_eq!(first(&json!({"issues": []}), "k1"), Ok(None));
+        assert!(first(&json!({}), "k1").is_err() && first(&json!({"issues": [{"key": "../x"}]}), "k1").is_err());
         for odd in ["", "SEC", "SEC-", "-1", "SEC-1/../2", "SEC-x", "S C-1"] {
             assert!(!is_key(odd), "{odd}");
         }

@@ -63,13 +63,15 @@ pub(super) fn id(made: &Value) -> Result<String, SendError> {
 }
 
 /// An alert that was there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) id: String,
     /// The case that was made of it.
     pub(super) case: Option<String>,
     /// How severe it is.
     pub(super) severity: u8,
+    /// What it tells.
+    pub(super) description: String,
 }
 
 /// The first alert that was found.
@@ -80,7 +82,8 @@ pub(super) fn first(found: &Value) -> Result<Option<Found>, SendError> {
     let Some(alert) = list.first() else { return Ok(None) };
     let case = [&alert["caseId"], &alert["case"]].into_iter().find_map(Value::as_str).filter(|id| is_id(id));
     let severity = alert["severity"].as_u64().and_then(|severity| u8::try_from(severity).ok()).unwrap_or_default();
-    Ok(Some(Found { id: id(alert)?, case: case.map(str::to_owned), severity }))
+    let description = alert["description"].as_str().unwrap_or_default().to_owned();
+    Ok(Some(Found { id: id(alert)?, case: case.map(str::to_owned), severity, description }))
 }
 
 #[cfg(test)]
@@ -118,8 +121,10 @@ mod tests {
         assert_eq!(id(&json!({"id": "a1"})), Ok("a1".to_owned()));
         assert!(id(&json!({"_id": "../x"})).is_err() && id(&json!([])).is_err());
         assert_eq!(first(&json!([])), Ok(None));
-        let found = Found { id: "~1".to_owned(), case: Some("~2".to_owned()), severity: 3 };
-        assert_eq!(first(&json!([{"_id": "~1", "caseId": "~2", "severity": 3}])), Ok(Some(found)));
+        let (id, case) = ("~1".to_owned(), Some("~2".to_owned()));
+        let found = Found { id, case, severity: 3, description: "text".to_owned() };
+        let list = json!([{"_id": "~1", "caseId": "~2", "severity": 3, "description": "text"}]);
+        assert_eq!(first(&list), Ok(Some(found)));
         assert!(first(&json!({})).is_err());
     }
 }

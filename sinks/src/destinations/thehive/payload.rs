@@ -117,6 +117,16 @@ pub(super) fn find_four(reference: &str) -> Value {
     json!({"query": {"_and": [is("type", DIAL), is("source", DIAL), is("sourceRef", reference)]}})
 }
 
+/// Whether a description tells what this message does: it names the delivery.
+pub(super) fn is_told(description: &str, message: &Message) -> bool {
+    description.contains(&delivery(message))
+}
+
+/// What a message is called.
+fn delivery(message: &Message) -> String {
+    format!("- Delivery {}", inert(&message.key, Medium::MarkdownCode, MOST_LINE))
+}
+
 fn description(message: &Message) -> String {
     let telling = Telling::of(message);
     let shown = |text: &str| inert(text, Medium::Markdown, MOST_LINE);
@@ -156,7 +166,7 @@ fn read_on(message: &Message) -> String {
     lines.extend(console.map(|address| format!("- [Event in CloudTrail](<{address}>)")));
     let references = message.advice.references.iter().take(10).filter_map(|text| https_address(text));
     lines.extend(references.map(|address| format!("- <{address}>")));
-    lines.push(format!("- Delivery {}", code(&message.key)));
+    lines.push(delivery(message));
     format!("### Read on\n\n{}", lines.join("\n"))
 }
 

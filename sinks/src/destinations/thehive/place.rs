@@ -38,6 +38,16 @@ impl Place {
         Some(Place { kind, id: parts.next().filter(|id| is_id(id))?.to_owned(), severity })
     }
 
+    /// Whether it is this one.
+    pub(super) fn is(&self, kind: Kind, id: &str) -> bool {
+        self.kind == kind && self.id == id
+    }
+
+    /// The same place, of which it is known that it is as severe as this.
+    pub(super) fn at_least(self, severity: u8) -> Place {
+        Place { severity: self.severity.max(severity), ..self }
+    }
+
     pub(super) fn handle(&self) -> Handle {
         Handle(format!("{}/{}/{}", self.kind.as_str(), self.severity, self.id))
     }
