@@ -9,6 +9,7 @@ use dial_rules::severity::Severity;
 use serde::Serialize;
 
 use crate::outbox::alert::Group;
+use crate::text::is_blank;
 
 /// What one delivery of an alert says. Every text in it may come from an event: a destination escapes all of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +76,21 @@ impl<'f> FromIterator<&'f Finding> for Subjects {
         findings.into_iter().for_each(|finding| subjects.add(finding));
         subjects
     }
+}
+
+/// What stands for a title in which there is nothing to see, where the rule's id is no better.
+const UNTITLED: &str = "an alert without a title";
+
+impl Message {
+    /// The title, which is never blank: destinations refuse what has none.
+    pub fn titled(&self) -> &str {
+        title_or_rule(&self.title, &self.lead.finding.rule_id)
+    }
+}
+
+/// A title, or the rule's id where there is nothing to see in it.
+pub(crate) fn title_or_rule<'t>(title: &'t str, rule_id: &'t str) -> &'t str {
+    [title, rule_id].into_iter().find(|text| !is_blank(text)).unwrap_or(UNTITLED)
 }
 
 /// Most findings of a message that are told one by one, beside the lead.

@@ -8,7 +8,8 @@ use dial_rules::event::{Millis, rfc3339};
 use dial_rules::finding::{Finding, FindingKind};
 use dial_rules::lineage::{Resolved, Telling as HowTelling, member_name};
 
-use crate::message::Message;
+use crate::message::{Message, title_or_rule};
+use crate::text::is_blank;
 
 /// A message as people read it: the first lines say enough in five seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,14 +57,14 @@ impl Telling {
 
 fn headline(message: &Message) -> String {
     let mark = if message.is_sample { "SAMPLE · " } else { "" };
-    format!("{mark}{} · {}", message.severity.as_str().to_uppercase(), message.title)
+    format!("{mark}{} · {}", message.severity.as_str().to_uppercase(), message.titled())
 }
 
 fn facts(message: &Message) -> Vec<Fact> {
     let Assessment { finding, context, .. } = &message.lead;
     let subject = &finding.subject;
     let said = |name, text: Option<String>, is_code| {
-        text.filter(|text| !text.is_empty()).map(|text| Fact { name, text, is_code })
+        text.filter(|text| !is_blank(text)).map(|text| Fact { name, text, is_code })
     };
     let techniques = Some(subject.techniques.join(" "));
     [
@@ -101,7 +102,7 @@ fn what(message: &Message) -> Option<String> {
     for moment in &message.moments {
         let bare = target.and_then(|target| moment.what.strip_suffix(target)?.strip_suffix(' '));
         let call = bare.unwrap_or(&moment.what);
-        if !calls.contains(&call) {
+        if !is_blank(call) && !calls.contains(&call) {
             calls.push(call);
         }
     }
@@ -121,20 +122,20 @@ fn on_what(finding: &Finding) -> Option<String> {
 /// What the call of a finding of one event is about.
 fn single_target(finding: &Finding) -> Option<&str> {
     let evidence = finding.evidence.first().filter(|_| finding.kind == FindingKind::Single)?;
-    evidence.target.as_deref().filter(|target| !target.is_empty())
+    evidence.target.as_deref().filter(|target| !is_blank(target))
 }
 
 /// The account, by name where it has one, and the region.
 fn place(finding: &Finding, context: &Context) -> Option<String> {
-    let id = finding.subject.account_id.as_deref();
+    let seen = |text: &Option<String>| text.clone().filter(|text| !is_blank(text));
+    let id = seen(&finding.subject.account_id);
     let account = context.account.as_ref();
-    let named = match (account.and_then(|account| account.name.as_deref()), id) {
+    let named = match (account.and_then(|account| seen(&account.name)), id) {
         (Some(name), Some(id)) => Some(format!("{name} ({id})")),
-        (name, id) => name.or(id).map(str::to_owned),
+        (name, id) => name.or(id),
     };
-    let environment = account.and_then(|account| account.environment.clone());
-    let parts: Vec<String> = [named, environment, finding.subject.region.clone()].into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| parts.join(" · "))
+    let environment = account.and_then(|account| seen(&account.environment));
+    joined([named, environment, finding.subject.region.clone()].into_iter().flatten())
 }
 
 /// The address, and what is known of it.
@@ -142,7 +143,12 @@ fn from(finding: &Finding, context: &Context) -> Option<String> {
     let field = finding.subject.source_ip.clone();
     let address = context.address.iter().flat_map(address_parts);
     let reputation = context.reputation.as_ref().map(reputation_words);
-    let parts: Vec<String> = field.into_iter().chain(address).chain(reputation).collect();
+    joined(field.into_iter().chain(address).chain(reputation))
+}
+
+/// Parts in which there is something to see.
+fn joined(parts: impl IntoIterator<Item = String>) -> Option<String> {
+    let parts: Vec<String> = parts.into_iter().filter(|part| !is_blank(part)).collect();
     (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
@@ -163,11 +169,7 @@ fn address_parts(address: &AddressContext) -> Vec<String> {
     let aws = address.aws_service.as_ref().map(|service| format!("AWS {service}"));
     let tor = address.tor_exit.filter(|is_exit| *is_exit).map(|_| "TOR EXIT".to_owned());
     let lists = (!address.lists.is_empty()).then(|| format!("on {}", address.lists.join(", ")));
-    [kind.map(str::to_owned), Some(place), network, aws, tor, lists]
-        .into_iter()
-        .flatten()
-        .filter(|part| !part.is_empty())
-        .collect()
+    [kind.map(str::to_owned), Some(place), network, aws, tor, lists].into_iter().flatten().collect()
 }
 
 fn reputation_words(reputation: &Reputation) -> String {
@@ -193,22 +195,22 @@ fn when(finding: &Finding) -> String {
 
 fn moment_line(moment: &crate::message::Moment) -> String {
     let place = [moment.account.as_str(), moment.region.as_str()];
-    let place = place.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let place = place.into_iter().filter(|part| !is_blank(part)).collect::<Vec<_>>().join(" ");
     let parts =
         [clock(moment.time), moment.what.clone(), moment.who.clone(), moment.from.clone(), place, moment.rule.clone()];
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+    joined(parts).unwrap_or_default()
 }
 
 fn other_line(assessment: &Assessment) -> String {
     let Assessment { finding, context, disposition } = assessment;
     let parts = [
         Some(disposition.severity.as_str().to_uppercase()),
-        Some(finding.subject.rule_title.clone()),
+        Some(title_or_rule(&finding.subject.rule_title, &finding.rule_id).to_owned()),
         who(finding, context),
         place(finding, context),
         Some(clock(finding.last_seen)),
     ];
-    parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+    joined(parts.into_iter().flatten()).unwrap_or_default()
 }
 
 fn count(message: &Message) -> Option<String> {
@@ -240,6 +242,8 @@ pub(crate) fn thousands(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use dial_rules::finding::Evidence;
+
     use super::*;
     use crate::samples::{SampleKind, sample};
 
@@ -277,6 +281,28 @@ mod tests {
         let mut grown = sample(SampleKind::Incident);
         grown.count = 12;
         assert_eq!(Telling::of(&grown).count.as_deref(), Some("12 findings, 3 of them new"));
+    }
+
+    #[test]
+    fn what_nobody_sees_is_not_told() {
+        for blank in ["", " ", "\t\n", "\u{fe0f}", " \u{2003}\u{fe0e}"] {
+            let mut message = sample(SampleKind::Single);
+            let subject = &mut message.lead.finding.subject;
+            let own = || Some(blank.to_owned());
+            (subject.actor, subject.actor_arn, subject.region) = (own(), own(), own());
+            message.lead.context.account = None;
+            let evidence = std::mem::take(&mut message.lead.finding.evidence).into_iter();
+            message.lead.finding.evidence = evidence.map(|one| Evidence { target: own(), ..one }).collect();
+            message.title = blank.to_owned();
+            message.moments[0].what = blank.to_owned();
+            let telling = Telling::of(&message);
+            let names: Vec<&str> = telling.facts.iter().map(|fact| fact.name).collect();
+            assert!(["Who", "Did what", "To what", "Caller"].iter().all(|name| !names.contains(name)), "{names:?}");
+            assert_eq!(text(&telling, "Where"), Some("111122223333"));
+            assert_eq!(telling.headline, format!("SAMPLE · HIGH · {}", message.lead.finding.rule_id));
+            message.lead.finding.rule_id = blank.to_owned();
+            assert_eq!(Telling::of(&message).headline, "SAMPLE · HIGH · an alert without a title");
+        }
     }
 
     #[test]

@@ -27,11 +27,16 @@ pub fn inert(text: &str, medium: Medium, most: usize) -> String {
     out.finish()
 }
 
+/// Whether nothing of a text is left in any medium: it has only blanks, and what is dropped without a trace.
+pub fn is_blank(text: &str) -> bool {
+    hidden::visible(text).is_empty()
+}
+
 /// A text with its paragraphs, at most `most` units long. Lines without anything in them are left out.
 pub fn paragraphs(text: &str, medium: Medium, most: usize) -> String {
     let mut out = String::new();
     let mut left = most;
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+    for line in text.lines().filter(|line| !is_blank(line)) {
         let between = if out.is_empty() { "" } else { medium.line_break() };
         let Some(room) = left.checked_sub(units(between)).filter(|room| *room > 0) else { break };
         let shown = inert(line.trim(), medium, room);

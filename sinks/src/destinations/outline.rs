@@ -92,9 +92,11 @@ impl Outline {
     pub(crate) fn of(message: &Message, medium: Medium, bounds: Bounds) -> Outline {
         let telling = Telling::of(message);
         let shown = |text: &str| inert(text, medium, bounds.line);
+        // Nothing that is empty once it is inert: most destinations refuse an empty text, and the message with it.
         let named = |name, text: &str, is_code| {
             let medium = if is_code { medium.code() } else { medium };
-            Named { name, text: inert(text, medium, bounds.line), is_code }
+            let text = inert(text, medium, bounds.line);
+            (!text.is_empty()).then_some(Named { name, text, is_code })
         };
         let beside = message.finding_ids.len().saturating_sub(1).max(telling.others.len());
         let lists = [
@@ -109,14 +111,10 @@ impl Outline {
         Outline {
             headline: shown(&telling.headline),
             count: telling.count.as_deref().map(shown),
-            facts: telling.facts.iter().map(|fact| named(fact.name, &fact.text, fact.is_code)).collect(),
+            facts: telling.facts.iter().filter_map(|fact| named(fact.name, &fact.text, fact.is_code)).collect(),
             lists: lists.into_iter().flatten().collect(),
             advice: advice.into_iter().filter(|(_, text)| !text.is_empty()).collect(),
-            codes: codes
-                .map(|(name, text)| named(name, text, true))
-                .into_iter()
-                .filter(|code| !code.text.is_empty())
-                .collect(),
+            codes: codes.into_iter().filter_map(|(name, text)| named(name, text, true)).collect(),
             links: links(message, bounds.references),
         }
     }
@@ -129,7 +127,7 @@ fn list(
     all: usize,
     shown: impl Fn(&str) -> String,
 ) -> Option<List> {
-    let lines: Vec<String> = lines.iter().take(most).map(|line| shown(line)).collect();
+    let lines: Vec<String> = lines.iter().take(most).map(|line| shown(line)).filter(|line| !line.is_empty()).collect();
     let beyond = all.saturating_sub(lines.len());
     let more = (beyond > 0).then(|| format!("… and {beyond} more"));
     (!lines.is_empty()).then_some(List { title, lines, more })

@@ -88,7 +88,7 @@ fn about_topic(error: SendError, topic: &Arn) -> SendError {
 fn subject(message: &Message) -> String {
     let sample = if message.is_sample { "sample " } else { "" };
     let severity = message.severity.as_str().to_uppercase();
-    let text = format!("DIAL {sample}{severity}: {}", message.title);
+    let text = format!("DIAL {sample}{severity}: {}", message.titled());
     let plain = |c: char| match c {
         ' '..='~' => c,
         _ if c.is_control() => ' ',
@@ -107,6 +107,8 @@ mod tests {
         let mut message = sample(SampleKind::Single);
         assert_eq!(subject(&message), "DIAL sample HIGH: Administrator rights granted to a user");
         message.is_sample = false;
+        message.title = " \u{fe0f}".to_owned();
+        assert_eq!(subject(&message), format!("DIAL HIGH: {}", message.lead.finding.rule_id));
         for title in ["", "a\r\nBcc: x@example.com", "ключ \u{202e}\x1b[31m", &"x".repeat(500)] {
             message.title = title.to_owned();
             let subject = subject(&message);

@@ -90,7 +90,7 @@ fn human(message: &Message) -> String {
     let mut parts = vec![
         rfc3339(finding.last_seen),
         message.severity.as_str().to_uppercase(),
-        format!("{}:", line(&message.title)),
+        format!("{}:", line(message.titled())),
         line(subject.actor.as_deref().unwrap_or("somebody")),
     ];
     parts.extend(subject.source_ip.as_deref().map(|from| format!("from {}", line(from))));

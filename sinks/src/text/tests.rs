@@ -51,6 +51,17 @@ fn what_steers_is_gone_or_escaped() {
 }
 
 #[test]
+fn a_text_is_blank_where_it_is_nothing_in_any_medium() {
+    for (text, blank) in
+        [("", true), (" \t\r\n\u{2003}", true), ("\u{fe0f} \u{fe0e}", true), ("\u{200b}", false), (".", false)]
+    {
+        assert_eq!(is_blank(text), blank, "{text:?}");
+        assert!(ALL.into_iter().all(|medium| whole(text, medium).is_empty() == blank), "{text:?}");
+    }
+    assert_eq!(paragraphs("a\n\u{fe0f}\n \nb", Medium::Plain, 100), "a\nb");
+}
+
+#[test]
 fn a_text_is_cut_between_escapes() {
     for (text, medium, most, shown) in [
         ("abcdef", Medium::Plain, 6, "abcdef"),

@@ -69,8 +69,9 @@ fn pagerduty_takes_it_and_shows_text() {
             units(payload["summary"].as_str().unwrap()) <= 1_024 && event["dedup_key"].as_str().unwrap().len() <= 255
         );
         assert!(["critical", "error", "warning", "info"].contains(&payload["severity"].as_str().unwrap()));
-        for required in ["summary", "source"] {
-            assert!(!payload[required].as_str().unwrap().is_empty(), "{required}");
+        for name in ["summary", "source", "component", "group", "class"] {
+            let is_required = ["summary", "source"].contains(&name);
+            assert!(payload[name].as_str().map_or(!is_required, |text| !text.is_empty()), "{name}");
         }
         for (name, value) in payload["custom_details"].as_object().unwrap() {
             let copied = ["To what", "Caller", "See it whole", "See all", "Delivery"].contains(&name.as_str());
@@ -79,6 +80,7 @@ fn pagerduty_takes_it_and_shows_text() {
                 one => vec![one.as_str().unwrap()],
             };
             texts.iter().for_each(|text| check(render::visible(text)));
+            assert!(texts.iter().all(|text| !text.is_empty()), "{name}");
             texts.iter().filter(|_| !copied).for_each(|text| check(render::no_links(text)));
         }
         check(render::no_links(payload["summary"].as_str().unwrap()));
@@ -148,7 +150,7 @@ fn teams_takes_it_and_shows_text() {
             for run in inlines.as_array().unwrap() {
                 let text = run["text"].as_str().unwrap();
                 check(render::visible(text));
-                assert!(!text.contains("{{") && !text.contains('\n'), "{text:?}");
+                assert!(!text.contains("{{") && !text.contains('\n') && !text.is_empty(), "{text:?}");
                 if run["fontType"] != "Monospace" {
                     check(render::no_links(text));
                 }
@@ -169,7 +171,11 @@ fn google_chat_takes_it_and_shows_text() {
         let fallback = payload["fallbackText"].as_str().unwrap();
         assert!(!fallback.contains(['<', '>', '*', '_', '~', '`', '\n']), "{fallback:?}");
         check(render::no_links(fallback));
-        each(&payload["cardsV2"], "text", &mut |text| check(render::html(text.as_str().unwrap())));
+        each(&payload["cardsV2"], "text", &mut |text| {
+            let text = text.as_str().unwrap();
+            check(render::html(text));
+            assert!(!text.is_empty());
+        });
         each(&payload["cardsV2"], "title", &mut |title| {
             assert!(!title.as_str().unwrap().contains(['<', '>', '\n']), "{title}");
         });

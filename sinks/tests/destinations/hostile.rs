@@ -45,10 +45,13 @@ pub(crate) const HOSTILE: [&str; 36] = [
     "'; DROP TABLE findings; -- dialx",
 ];
 
-/// Every attack, and a very long one of each of some.
+/// Texts in which there is nothing to see. Of most of them nothing is left, and most destinations refuse an empty text.
+pub(crate) const BLANK: [&str; 5] = [" ", "\t", "\u{fe0f}", " \r\n\u{fe0e}\u{2003}", "\u{200b}\u{202e}"];
+
+/// Every attack, a very long one of each of some, and every blank.
 pub(crate) fn texts() -> Vec<String> {
     let long = [2, 7, 11, 12, 24].into_iter().map(|at: usize| HOSTILE[at].repeat(200));
-    HOSTILE.iter().map(|text| (*text).to_owned()).chain(long).collect()
+    HOSTILE.iter().chain(&BLANK).map(|text| (*text).to_owned()).chain(long).collect()
 }
 
 /// Messages of all kinds in which every text that an event, a table or a service gives is this one.

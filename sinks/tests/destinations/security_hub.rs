@@ -67,7 +67,13 @@ fn security_hub_takes_it_and_shows_text() {
             assert!((1..=32).contains(&finding["Resources"].as_array().unwrap().len()));
             assert_eq!(finding["Resources"][0]["Id"].as_str().unwrap().len(), "AWS::::Account:".len() + 12);
             assert!((1..=50).contains(&finding["Types"].as_array().unwrap().len()));
+            for resource in finding["Resources"].as_array().unwrap() {
+                assert!(!resource["Id"].as_str().unwrap().is_empty());
+                let other = resource["Details"]["Other"].as_object().into_iter().flatten();
+                other.for_each(|(name, value)| assert!(!value.as_str().unwrap().is_empty(), "{name}"));
+            }
             let fields = finding["ProductFields"].as_object().unwrap();
+            assert!(fields.values().all(|value| !value.as_str().unwrap().is_empty()));
             assert!(fields.len() <= 50 && fields.values().all(|value| units(value.as_str().unwrap()) <= 2_048));
             assert!(finding["Network"]["SourceIpV4"].is_null(), "an address that is none");
             if let Some(url) = finding["SourceUrl"].as_str() {

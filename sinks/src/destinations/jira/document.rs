@@ -52,7 +52,7 @@ fn document(message: &Message, bounds: Bounds, headed: bool) -> Value {
     content.extend(bullets(outline.facts.iter().map(named)));
     for List { title, lines, more } in &outline.lists {
         content.push(heading(title));
-        content.extend(bullets(lines.iter().chain(more).filter(|line| !line.is_empty()).map(|line| vec![text(line)])));
+        content.extend(bullets(lines.iter().chain(more).map(|line| vec![text(line)])));
     }
     for (title, advice) in &outline.advice {
         content.push(heading(title));

@@ -10,7 +10,7 @@ use dial_rules::severity::Severity;
 use reqwest::Url;
 use serde_json::{Map, Value, json};
 
-use crate::message::Message;
+use crate::message::{Message, title_or_rule};
 use crate::telling::Telling;
 use crate::text::{Medium, https_address, inert};
 
@@ -100,7 +100,8 @@ fn finding(message: &Message, assessment: &Assessment, is_lead: bool, hub: &Hub,
     let types = types(tactics);
     let severity = json!({"Label": label(disposition.severity), "Original": disposition.severity.as_str()});
     let mark = if message.is_sample { "SAMPLE: " } else { "" };
-    let title = shown(&format!("{mark}{}", finding.subject.rule_title), MOST_TITLE);
+    let title = title_or_rule(&finding.subject.rule_title, &finding.rule_id);
+    let title = shown(&format!("{mark}{title}"), MOST_TITLE);
     let mut asff = json!({
         "SchemaVersion": "2018-10-08",
         "Id": finding.finding_id,
@@ -115,7 +116,7 @@ fn finding(message: &Message, assessment: &Assessment, is_lead: bool, hub: &Hub,
         "UpdatedAt": now.to_rfc3339_opts(SecondsFormat::Millis, true),
         "Severity": severity,
         "FindingProviderFields": {"Severity": severity, "Types": types},
-        "Title": or(title, "A finding without a title"),
+        "Title": title,
         "Description": or(description(message, assessment, is_lead), "See the finding in DIAL."),
         "Resources": resources(assessment, hub),
         "ProductFields": fields(message, assessment, is_lead),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::message::Message;
 use crate::telling::{Fact, Telling};
-use crate::text::{Medium, https_address, inert, paragraphs, units};
+use crate::text::{Medium, https_address, inert, is_blank, paragraphs, units};
 
 /// Longest text of a header.
 const MOST_HEADER: usize = 150;
@@ -124,6 +124,7 @@ fn count(telling: &Telling, message: &Message) -> Option<Value> {
         .links
         .list
         .as_ref()
+        .filter(|list| !is_blank(list))
         .map(|list| format!("\nAll of them: {}", inert(list, Medium::SlackCode, MOST_FIELD)));
     Some(section(&format!("*{}*{}", inert(count, Medium::Slack, MOST_LINE), list.unwrap_or_default())))
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::TheHiveVersion;
 use crate::message::Message;
 use crate::telling::Telling;
-use crate::text::{Medium, https_address, inert, paragraphs};
+use crate::text::{Medium, https_address, inert, is_blank, paragraphs};
 
 /// Type and source of our alerts.
 const DIAL: &str = "dial";
@@ -70,12 +70,12 @@ pub(super) fn reference(thread: &str) -> String {
 pub fn alert(message: &Message, reference: &str, labels: &TheHiveLabels, version: TheHiveVersion) -> Value {
     let lead = &message.lead.finding;
     let mark = if message.is_sample { "SAMPLE: " } else { "" };
-    let title = inert(&format!("{mark}{}", message.title), Medium::Plain, MOST_TITLE);
+    let title = inert(&format!("{mark}{}", message.titled()), Medium::Plain, MOST_TITLE);
     let mut alert = json!({
         "type": DIAL,
         "source": DIAL,
         "sourceRef": reference,
-        "title": if title.is_empty() { "An alert without a title" } else { &title },
+        "title": title,
         "description": description(message),
         "severity": severity(message.severity),
         "date": lead.first_seen,
@@ -160,8 +160,9 @@ fn description(message: &Message) -> String {
 fn read_on(message: &Message) -> String {
     let code = |text: &str| inert(text, Medium::MarkdownCode, MOST_LINE);
     let links = &message.links;
-    let mut lines = vec![format!("- {}", code(&links.show))];
-    lines.extend(links.list.as_deref().map(|list| format!("- All of them: {}", code(list))));
+    let named = |name: &str, text: &str| (!is_blank(text)).then(|| format!("- {name}{}", code(text)));
+    let mut lines: Vec<String> = named("", &links.show).into_iter().collect();
+    lines.extend(links.list.as_deref().and_then(|list| named("All of them: ", list)));
     let console = links.console.as_deref().and_then(https_address);
     lines.extend(console.map(|address| format!("- [Event in CloudTrail](<{address}>)")));
     let references = message.advice.references.iter().take(10).filter_map(|text| https_address(text));
