@@ -2,21 +2,23 @@
 //! JSON, one line each.
 //!
 //! A receiver of syslog says nothing. What was written, and was not answered by the end of the connection a moment later,
-//! counts as sent.
+//! counts as sent. A receiver that is gone without closing its connection is found out when the connection is opened anew, a
+//! minute later at most.
 
+mod kept;
 mod line;
 mod wires;
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use self::line::{framed, rfc5424};
 
+use self::kept::Kept;
 use self::wires::{Dialer, Wire};
 use super::body::{MOST, body};
 use crate::message::Message;
@@ -24,8 +26,6 @@ use crate::sink::{Growth, Handle, SendError, Sink};
 
 /// How long the end of the connection is waited for after a message was written.
 const SETTLING: Duration = Duration::from_millis(150);
-/// Most connections that are kept open.
-const MOST_KEPT: usize = 4;
 
 /// Where alerts are written, and how.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ pub struct Syslog {
     dialer: Dialer,
     format: SyslogFormat,
     patience: Duration,
-    idle: Mutex<Vec<Wire>>,
+    kept: Kept,
 }
 
 impl Syslog {
@@ -77,28 +77,18 @@ impl Syslog {
     /// What is wrong with the address or the file of certificates, and when there are no certificates to trust.
     pub fn new(options: SyslogOptions) -> Result<Syslog, String> {
         let dialer = Dialer::new(&options.address, &options.transport)?;
-        Ok(Syslog { dialer, format: options.format, patience: options.patience, idle: Mutex::default() })
+        Ok(Syslog { dialer, format: options.format, patience: options.patience, kept: Kept::default() })
     }
 
-    /// A connection that is open as far as anybody knows.
-    async fn wire(&self) -> Result<Wire, SendError> {
-        while let Some(mut wire) = self.kept() {
+    /// A connection that is open as far as anybody knows, and when it was opened.
+    async fn wire(&self) -> Result<(Wire, Instant), SendError> {
+        while let Some((mut wire, opened)) = self.kept.take(Instant::now()) {
             if is_open(&mut wire, Duration::ZERO).await {
-                return Ok(wire);
+                return Ok((wire, opened));
             }
         }
-        timeout(self.patience, self.dialer.dial()).await.map_err(|_| SendError::Slow)?
-    }
-
-    fn kept(&self) -> Option<Wire> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
-
-    fn keep(&self, wire: Wire) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MOST_KEPT {
-            idle.push(wire);
-        }
+        let wire = timeout(self.patience, self.dialer.dial()).await.map_err(|_| SendError::Slow)??;
+        Ok((wire, Instant::now()))
     }
 }
 
@@ -118,7 +108,7 @@ impl Sink for Syslog {
             SyslogFormat::Json => format!("{}\n", body(message, MOST)),
         };
         // Whoever drops this midway drops the connection with it: half a message is never followed by another.
-        let mut wire = self.wire().await?;
+        let (mut wire, opened) = self.wire().await?;
         let written = async {
             wire.write_all(bytes.as_bytes()).await?;
             wire.flush().await
@@ -131,7 +121,7 @@ impl Sink for Syslog {
         if !is_open(&mut wire, SETTLING).await {
             return Err(SendError::Unavailable("it closed the connection on the message".to_owned()));
         }
-        self.keep(wire);
+        self.kept.put(wire, opened);
         Ok(None)
     }
 }
