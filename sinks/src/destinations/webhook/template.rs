@@ -3,6 +3,7 @@
 use std::io;
 
 use dial_rules::nearest::nearest;
+use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, escape_formatter};
 use reqwest::header::HeaderValue;
 use serde_json::Value as Json;
@@ -25,12 +26,13 @@ const NAME: &str = "body";
 
 /// Makes a webhook's body of what [`wire`] has, with `headline`, `facts`, `timeline` and `others` of [`Telling`] beside it.
 ///
-/// `{{ title }}` writes a text as JSON, with its quotes; `{{ title | within }}` without them, to stand within a text. Where
-/// the body is JSON, what a template makes is looked at before it is sent.
+/// In JSON `{{ title }}` writes a text with its quotes; `{{ title | within }}` without them, to stand within a text; and what a
+/// template makes is looked at before it is sent. In HTML and XML `{{ title }}` is text, or the value of an attribute in
+/// quotes; in plain text it is a part of one line.
 #[derive(Debug)]
 pub struct Template {
     environment: Environment<'static>,
-    is_json: bool,
+    syntax: Syntax,
     content_type: Option<HeaderValue>,
 }
 
@@ -51,14 +53,14 @@ impl Template {
     /// When it cannot be read, names what there is not, or makes no body of the samples.
     pub fn new(file: &str, source: &str, content_type: Option<&str>) -> Result<Template, TemplateError> {
         let wrong = |error: &Error| TemplateError { place: place(file, error.line()), reason: reason(error) };
-        let is_json = content_type.is_none_or(is_json);
-        let content_type = content_type.map(HeaderValue::try_from).transpose().map_err(|_| TemplateError {
-            place: file.to_owned(),
-            reason: "its content type is none: write, for example, application/json".to_owned(),
+        let refused = |reason| TemplateError { place: file.to_owned(), reason };
+        let syntax = content_type.map_or(Ok(Syntax::Json), Syntax::of).map_err(refused)?;
+        let content_type = content_type.map(HeaderValue::try_from).transpose().map_err(|_| {
+            refused("its content type is none that a header can have: write, for example, application/json".to_owned())
         })?;
-        let mut environment = environment(is_json);
+        let mut environment = environment(syntax);
         environment.add_template_owned(NAME, source.to_owned()).map_err(|error| wrong(&error))?;
-        let template = Template { environment, is_json, content_type };
+        let template = Template { environment, syntax, content_type };
         template.check_names(file)?;
         for kind in SampleKind::ALL {
             template.render(&sample(kind)).map_err(|error| TemplateError {
@@ -86,7 +88,7 @@ impl Template {
             .render_captured_to(Value::from(minijinja::value::Serde(context(message))), &mut body)
             .map_err(|error| failed(&error))?;
         let text = String::from_utf8_lossy(&body.0).into_owned();
-        if self.is_json {
+        if self.syntax == Syntax::Json {
             serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|error| TemplateError {
                 place: NAME.to_owned(),
                 reason: format!("what it makes is no JSON, in its line {} column {}: texts are written with their quotes, {{{{ title }}}}, or {{{{ title | within }}}} within quotes", error.line(), error.column()),
@@ -112,26 +114,77 @@ impl Template {
     }
 }
 
-fn environment(is_json: bool) -> Environment<'static> {
+/// What a body is written in, and so how an event's texts are escaped in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Syntax {
+    Json,
+    /// HTML and XML.
+    Markup,
+    /// Lines.
+    Text,
+}
+
+impl Syntax {
+    /// The syntax of a content type. In one that is not known an event's texts could be more than texts, so it is refused.
+    fn of(content_type: &str) -> Result<Syntax, String> {
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.split_once('/') {
+            Some(("application", "json")) => Ok(Syntax::Json),
+            Some((_, subtype)) if subtype.ends_with("+json") => Ok(Syntax::Json),
+            Some((_, subtype)) if matches!(subtype, "html" | "xml") || subtype.ends_with("+xml") => Ok(Syntax::Markup),
+            Some(("text", "plain")) => Ok(Syntax::Text),
+            _ => Err(format!(
+                "of the content type {content_type:?} it is not known how to escape texts: write application/json (or \
+                 …+json), text/html, application/xml (or …+xml), or text/plain"
+            )),
+        }
+    }
+
+    fn escape(self) -> AutoEscape {
+        match self {
+            Syntax::Json => AutoEscape::Json,
+            Syntax::Markup => AutoEscape::Html,
+            Syntax::Text => AutoEscape::None,
+        }
+    }
+
+    /// What makes texts inert, where it is not JSON's own escapes: nothing from an event is markup, starts a line, or hides.
+    fn medium(self) -> Option<Medium> {
+        match self {
+            Syntax::Json => None,
+            Syntax::Markup => Some(Medium::Html),
+            Syntax::Text => Some(Medium::Plain),
+        }
+    }
+}
+
+fn environment(syntax: Syntax) -> Environment<'static> {
     let mut environment = Environment::new();
-    environment.set_auto_escape_callback(move |_| if is_json { AutoEscape::Json } else { AutoEscape::None });
-    // What is not JSON is a text of lines: nothing from an event starts one, or hides.
-    environment.set_formatter(move |out, state, value| match value.as_str() {
-        Some(text) if !is_json && !value.is_safe() => Ok(out.write_str(&inert(text, Medium::Plain, MOST_BYTES))?),
+    environment.set_auto_escape_callback(move |_| syntax.escape());
+    environment.set_formatter(move |out, state, value| match syntax.medium() {
+        Some(medium) if !value.is_safe() && has_texts(value) => {
+            Ok(out.write_str(&inert(&value.to_string(), medium, MOST_BYTES))?)
+        }
         _ => escape_formatter(out, state, value),
     });
     // What an alert may lack is empty; names that there are not are found at the start.
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(50);
-    environment.add_filter("within", |value: &Value| {
+    environment.add_filter("within", move |value: &Value| {
         // What is not there is nothing, not the word for it.
         let text = if value.is_undefined() || value.is_none() { String::new() } else { value.to_string() };
         let quoted = serde_json::to_string(&text).unwrap_or_default();
         let within = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
-        Value::from_safe_string(within.to_owned())
+        // Elsewhere than in JSON its escapes are not enough.
+        if syntax == Syntax::Json { Value::from_safe_string(within.to_owned()) } else { Value::from(within) }
     });
     environment
+}
+
+/// Whether it is a text, or may hold some.
+fn has_texts(value: &Value) -> bool {
+    matches!(value.kind(), ValueKind::String | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable)
 }
 
 /// What a template may name.
@@ -144,11 +197,6 @@ fn context(message: &Message) -> Json {
     context["timeline"] = telling.timeline.into();
     context["others"] = telling.others.into();
     context
-}
-
-fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || essence.ends_with("+json")
 }
 
 fn place(file: &str, line: Option<usize>) -> String {
@@ -230,15 +278,58 @@ mod tests {
     #[test]
     fn texts_stay_texts() {
         let template = Template::new("t", r#"{"a": {{ title }}, "b": "x {{ title | within }}"}"#, None).unwrap();
-        let lines = Template::new("t", "alert: {{ title }}", Some("text/plain")).unwrap();
+        let lines = Template::new("t", "alert: {{ title }} {{ advice }}", Some("text/plain")).unwrap();
         for title in [r#"","admin":true,"x":""#, "{{7*7}}", "{% raw %}", "</script>", "\\", "a\nb\u{202e}"] {
             let mut message = sample(SampleKind::Single);
             message.title = title.to_owned();
             let body: Json = serde_json::from_str(&template.render(&message).unwrap()).unwrap();
             assert_eq!(body.as_object().map(serde_json::Map::len), Some(2));
             assert_eq!((&body["a"], &body["b"]), (&title.into(), &format!("x {title}").into()));
+            message.advice.tactics = vec![title.to_owned()];
             let line = lines.render(&message).unwrap();
             assert!(line.lines().count() == 1 && !line.chars().any(crate::text::is_hidden), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn markup_of_an_event_is_text() {
+        let source = r#"{% set bold %}<b>{{ title }}</b>{% endset %}{% set all = [title] %}<a b="{{ title }}">{{ title | within }}{{ bold }}{{ all }}{{ finding }}</a>"#;
+        for kind in ["text/html; charset=utf-8", "TEXT/XML", "application/xml", "application/soap+xml"] {
+            let template = Template::new("t", source, Some(kind)).unwrap();
+            let mut message = sample(SampleKind::Single);
+            message.title = "\" onload='x'></a><script>alert(1)</script>&amp;\n\u{1b}\u{202e}".to_owned();
+            message.lead.finding.subject.actor = Some(message.title.clone());
+            let body = template.render(&message).unwrap();
+            let own = body.replace("<a b=\"", "").replacen("\">", "", 1).replace("<b>", "").replace("</b>", "");
+            let own = own.strip_suffix("</a>").unwrap();
+            assert!(
+                !own.contains(['<', '>', '"', '\'']) && !own.chars().any(crate::text::is_hidden),
+                "{kind}: {own:?}"
+            );
+            assert!(own.contains("&lt;script&gt;") && own.contains("&amp;amp;"), "{own:?}");
+        }
+    }
+
+    #[test]
+    fn a_content_type_that_nobody_can_escape_for_is_refused() {
+        let make = |kind: &str| Template::new("alert.j2", "1", Some(kind));
+        for kind in [
+            "application/x-www-form-urlencoded",
+            "text/csv",
+            "application/yaml",
+            "text/javascript",
+            "json",
+            "",
+            "a/b\nc",
+        ] {
+            let error = make(kind).unwrap_err().to_string();
+            assert!(
+                ["alert.j2", "application/json", "text/html", "text/plain"].iter().all(|part| error.contains(part)),
+                "{error}"
+            );
+        }
+        for kind in ["application/json", "Application/Vnd.api+JSON; charset=utf-8", "text/plain", "image/svg+xml"] {
+            assert!(make(kind).is_ok(), "{kind}");
         }
     }
 
