@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use comfy_table::Cell;
+use dial_analytics::compaction::merge::MergeError;
 use dial_analytics::compaction::plan::{DayFiles, Policy, Standing};
 use dial_analytics::compaction::{CompactError, Compactor, End, Report};
-use dial_analytics::compaction::merge::MergeError;
 use dial_analytics::layout::Day;
 use dial_analytics::store::{ObjectStore, StoreError};
 use dial_analytics::table::{TABLES, Table};
