@@ -213,10 +213,10 @@ fn walk(dir: &Path, name: &str, prefix: &str, listed: &mut Vec<Listed>) -> Resul
 }
 
 fn put(root: &Path, path: &Path, bytes: &[u8]) -> Result<Put, std::io::Error> {
-    if path.try_exists()? {
-        return Ok(Put::Existed);
-    }
     let folder = path.parent().unwrap_or(root);
+    if path.try_exists()? {
+        return existed(folder);
+    }
     create_dirs(root, folder)?;
     // A second time only if the temporary file was swept away between being made and being locked.
     let (temporary, _lock) = match write_temporary(root, bytes) {
@@ -227,10 +227,19 @@ fn put(root: &Path, path: &Path, bytes: &[u8]) -> Result<Put, std::io::Error> {
     // Where the name was given by renaming it is gone already.
     let _ = std::fs::remove_file(&temporary);
     if named? == Put::Existed {
-        return Ok(Put::Existed);
+        return existed(folder);
     }
     sync_dir(folder)?;
     Ok(Put::Created)
+}
+
+/// Whoever named it may have been killed before the name was durable, which it is to be when this returns.
+fn existed(folder: &Path) -> Result<Put, std::io::Error> {
+    match sync_dir(folder) {
+        // Where nothing can be written, nothing waits to be.
+        Err(e) if !matches!(e.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => Err(e),
+        _ => Ok(Put::Existed),
+    }
 }
 
 /// Writes and syncs a temporary file; the open file holds the lock that says so.
@@ -283,10 +292,11 @@ fn rename_if_absent(root: &Path, temporary: &Path, path: &Path) -> Result<Put, s
 
 /// Creates the folders down to `folder`, each made durable in the one above.
 fn create_dirs(root: &Path, folder: &Path) -> Result<(), std::io::Error> {
-    if folder.is_dir() {
-        return Ok(());
-    }
     let above = folder.parent().unwrap_or(root);
+    if folder.is_dir() {
+        // Whoever made it may have been killed before it was durable.
+        return if folder == root { Ok(()) } else { sync_dir(above) };
+    }
     if folder != root {
         create_dirs(root, above)?;
     }

@@ -151,7 +151,7 @@ pub(crate) struct Scan {
     /// it again adds nothing
     #[arg(long, value_name = "DIR", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) archive: Option<String>,
-    /// Report findings of this severity and above
+    /// Report, and save and archive where that is asked for, findings of this severity and above
     #[arg(long, value_name = "LEVEL", default_value = "informational")]
     pub(crate) severity: Severity,
     /// Files that are read at a time; one for each core unless told otherwise
@@ -396,7 +396,7 @@ pub(crate) struct DataArgs {
 #[derive(Debug, Args)]
 pub(crate) struct FindingsList {
     /// Of this severity and above
-    #[arg(long, value_name = "LEVEL", default_value = "informational")]
+    #[arg(long, alias = "min-severity", value_name = "LEVEL", default_value = "informational")]
     pub(crate) severity: Severity,
     /// Of the rule with this id, or the only one whose id begins so
     #[arg(long, value_name = "ID")]
