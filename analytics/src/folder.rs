@@ -42,6 +42,19 @@ impl FolderStore {
         Ok(Self { root: root.into() })
     }
 
+    /// Checks that something can be put, before anything is made that has to be. Blocks.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        let incoming = self.root.join(INCOMING);
+        // It may be of a time at which the folder could be written.
+        let tried = std::fs::create_dir_all(&incoming).and_then(|()| write_temporary(&self.root, b""));
+        let (path, _lock) = tried.map_err(|e| failure("create", &incoming, &e))?;
+        let _ = std::fs::remove_file(path);
+        Ok(())
+    }
+
     /// The folder.
     #[must_use]
     pub fn root(&self) -> &Path {

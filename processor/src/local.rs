@@ -87,7 +87,7 @@ pub(crate) async fn run(
         findings,
         memory: stores::archive_folder(&settings.data.folder)?,
         objects: match wants(args, Role::Archive) {
-            true => Some(stores::archive(settings).await?),
+            true => Some(stores::archive_to_write(settings).await?),
             false => None,
         },
         detects: wants(args, Role::Detect),

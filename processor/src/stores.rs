@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dial_analytics::folder::FolderStore;
 use dial_analytics::s3::S3Store;
-use dial_analytics::store::ObjectStore;
+use dial_analytics::store::{ObjectStore, StoreError};
 use dial_rules::finding::Finding;
 use dial_sinks::actors::ActorStore;
 use dial_sinks::actors::dynamodb::DynamoActorStore;
@@ -137,6 +137,32 @@ pub(crate) async fn archive(settings: &Settings) -> Result<Arc<dyn ObjectStore>>
         Some(location) => archive_at(location).await,
         None => archive_folder(&settings.data.folder),
     }
+}
+
+/// The same, to write to. A folder that cannot be written is told at once; a bucket is first asked when something is put.
+///
+/// # Errors
+/// When it cannot be opened, or is a folder that cannot be written.
+pub(crate) async fn archive_to_write(settings: &Settings) -> Result<Arc<dyn ObjectStore>> {
+    match settings.archive.location.as_deref() {
+        Some(location) => archive_to_write_at(location).await,
+        None => writable_folder(&settings.data.folder),
+    }
+}
+
+/// As [`archive_to_write`], at this place.
+pub(crate) async fn archive_to_write_at(location: &str) -> Result<Arc<dyn ObjectStore>> {
+    match location.starts_with("s3://") {
+        true => archive_at(location).await,
+        false => writable_folder(Path::new(location)),
+    }
+}
+
+fn writable_folder(folder: &Path) -> Result<Arc<dyn ObjectStore>> {
+    let outside = |error: StoreError| Failure::Outside(error.to_string());
+    let store = FolderStore::open(folder).map_err(outside)?;
+    store.check_writable().map_err(outside)?;
+    Ok(Arc::new(store))
 }
 
 /// The archive at `s3://BUCKET/PREFIX`, or in a folder.

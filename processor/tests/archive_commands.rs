@@ -141,3 +141,13 @@ fn views_are_described_when_they_are_asked_for() {
     let shown = folder.run_on_terminal("archive tables cloudtrail_logs").expect(0, &[]).out;
     assert!(shown.contains("useridentity.sessioncontext.sessionissuer.arn"), "{shown}");
 }
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told_before_anything_is_read() {
+    let folder = Folder::new();
+    folder.write("a.json", lines(&handful().events));
+    std::fs::create_dir(folder.path("archive")).unwrap();
+    let scan = folder.dial(["scan", "--archive", "archive", "a.json"]).without_privileges(&folder);
+    let ended = scan.run().expect(3, &["archive", "not permitted; grant the right to it"]);
+    assert!(ended.out.is_empty() && !ended.err.contains("events"), "{}", ended.err);
+}

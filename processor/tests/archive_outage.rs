@@ -63,7 +63,7 @@ async fn a_folder_that_is_a_file_is_waited_for() {
     let (folder, aside) = (outage.folder(), outage.folder().with_extension("aside"));
     fs::rename(&folder, &aside).unwrap();
     fs::write(&folder, "").unwrap();
-    outage.shows("missing", &["the store is not there", "events/v1/dt="]).await;
+    outage.shows("missing", &["a file is where a folder has to be", "events/v1/dt="]).await;
     fs::remove_file(&folder).unwrap();
     fs::rename(&aside, &folder).unwrap();
     outage.ends().await;

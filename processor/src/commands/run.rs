@@ -136,8 +136,11 @@ async fn follow_stream(
         drop(news);
     }
     if wants(args, RoleName::Archive) {
-        let archive =
-            Archive::new(stores::archive(settings).await?, &settings.archive, assessor.enricher().live().watch());
+        let archive = Archive::new(
+            stores::archive_to_write(settings).await?,
+            &settings.archive,
+            assessor.enricher().live().watch(),
+        );
         let archive = archive.counting(counts.clamped.clone());
         archiving = Some(archive.meter());
         running.push(Role {

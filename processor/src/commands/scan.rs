@@ -56,7 +56,9 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
         tracing::warn!("{remark}");
     }
     let archive = match &args.archive {
-        Some(place) => Some(ScanArchive::new(stores::archive_at(place).await?, tables.clone(), settings.archive.raw)),
+        Some(place) => {
+            Some(ScanArchive::new(stores::archive_to_write_at(place).await?, tables.clone(), settings.archive.raw))
+        }
         None => None,
     };
     let inputs = Inputs::find(&args.paths).await?;
