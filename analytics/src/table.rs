@@ -184,8 +184,8 @@ pub(crate) fn element() -> Field {
 }
 
 /// Brings rows of an older file, which has fewer columns, to the table's columns: those it lacks are null, or empty
-/// lists where a list is never null. Columns that the table does not have, of a newer file, are left out: whoever writes
-/// what comes of this in the file's stead asks [`knows_all`] first.
+/// lists where a list is never null. Columns that the table does not have, of a newer file, are left out: who puts
+/// what comes of this in the file's place, as compaction does, first has to see that there are none.
 ///
 /// # Errors
 /// See [`EvolveError`].
