@@ -64,6 +64,7 @@ fn hostile(at: usize, text: &str) -> Message {
     finding.rule_id = text.to_owned();
     subject.techniques = vec![text.to_owned()];
     finding.group = [(text.to_owned(), text.to_owned())].into();
+    message.of = [&message.lead.finding].into_iter().collect();
     for moment in &mut message.moments {
         (moment.who, moment.what, moment.from) = (text.to_owned(), text.to_owned(), text.to_owned());
     }

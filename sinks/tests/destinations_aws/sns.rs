@@ -33,6 +33,9 @@ async fn subscribers_get_what_their_filter_policy_lets_through() {
     messages[3].others[1].finding.subject.techniques = vec!["T1078.004".to_owned()];
     messages[3].is_sample = false;
     messages[0].lead.finding.rule_id = "noise".to_owned();
+    for message in &mut messages {
+        message.of = [&message.lead].into_iter().chain(&message.others).map(|one| &one.finding).collect();
+    }
     for message in &messages {
         assert_eq!(sink.send(message, None).await, Ok(None));
     }
