@@ -233,6 +233,26 @@ queue = 'alerts' #! `sinks.queue.queue` & https://sqs.
 kind = 'slack'
 token = 'env:TOKEN_THAT_IS_SET'
 webhook = 'env:TOKEN_THAT_IS_SET' #! `sinks.both.webhook` stands beside `token`: keep one
+[sinks.hook]
+kind = 'slack'
+webhook = 'env:TOKEN_THAT_IS_SET'
+growth = 'thread' #! `sinks.hook.growth` is of bots: what a webhook said cannot be changed
+[sinks.bot]
+kind = 'slack'
+token = 'env:TOKEN_THAT_IS_SET'
+channel = 'C0123456789'
+growth = 'edit' #! `sinks.bot.growth` is "edit": write "thread" or "update"
+[sinks.red]
+kind = 'thehive'
+url = 'https://thehive.example.com'
+key = 'env:TOKEN_THAT_IS_SET'
+version = 4
+tlp = 4 #! `sinks.red.tlp` is 4: write a level from 0 to 3
+[sinks.permissible]
+kind = 'thehive'
+url = 'https://thehive.example.com'
+key = 'env:TOKEN_THAT_IS_SET'
+pap = 4 #! `sinks.permissible.pap` is 4: write a level from 0 to 3
 [sinks.neither] #! `sinks.neither.token` is missing
 kind = 'slack'
 [sinks.channel] #! `sinks.channel.channel` is missing

@@ -139,6 +139,25 @@ fn a_sink_that_does_not_take_the_sample_is_a_finding_of_the_test() {
 }
 
 #[test]
+fn what_thehive_is_told_to_mark_alerts_with_is_on_them() {
+    let folder = Folder::new();
+    let receiver = Receiver::new("403 Forbidden");
+    let thehive = format!("[sinks.soc]\nkind = 'thehive'\nurl = '{}'\nkey = 'env:PATH'\n", receiver.url);
+    let marked_with = |settings: &str| {
+        folder.write("dial.toml", thehive.clone() + settings);
+        folder.run("sinks test soc").expect(1, &[]);
+        receiver.take().remove(0).body
+    };
+    let usual = marked_with("");
+    assert_eq!((&usual["tlp"], &usual["pap"]), (&2.into(), &2.into()), "{usual}");
+    let marked = marked_with("tlp = 4\npap = 0\ntags = ['team-cloud', 'soar']\n");
+    assert_eq!((&marked["tlp"], &marked["pap"]), (&4.into(), &0.into()), "{marked}");
+    let tags = |alert: &Value| alert["tags"].as_array().unwrap().clone();
+    let added: Vec<Value> = tags(&marked).into_iter().filter(|tag| !tags(&usual).contains(tag)).collect();
+    assert_eq!(added, ["team-cloud", "soar"], "{marked}");
+}
+
+#[test]
 fn a_worker_tells_in_its_metrics_how_its_sinks_are_doing() {
     let folder = Folder::new();
     let (well, ill) = (Receiver::new("200 OK"), Receiver::new("503 Busy"));

@@ -41,6 +41,9 @@ pub(crate) struct Sink {
     /// Of Slack: the channel's id, or its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) channel: Option<String>,
+    /// Of Slack's bot, what comes later: `thread` (it replies to its message) or `update` (it replaces it).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) growth: Option<String>,
     /// Of SNS: the topic's ARN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) topic: Option<String>,
@@ -77,6 +80,15 @@ pub(crate) struct Sink {
     /// Of TheHive: open cases instead of alerts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cases: Option<bool>,
+    /// Of TheHive: the Traffic Light Protocol's level, 0 to 4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tlp: Option<u8>,
+    /// Of TheHive: the Permissible Actions Protocol's level, 0 to 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pap: Option<u8>,
+    /// Of TheHive: tags beside DIAL's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tags: Vec<String>,
     /// Of Security Hub: the region of its findings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) region: Option<String>,
@@ -141,9 +153,11 @@ impl Kind {
         const KEY: &str = "its API key's place: `env:NAME`, `file:PATH` or `secretsmanager:NAME`";
         const HOOK: &str = "the place of its address: `env:NAME`, `file:PATH` or `secretsmanager:NAME`";
         match self {
-            Kind::Slack => (&[], &["webhook", "token", "channel", "url"]),
+            Kind::Slack => (&[], &["webhook", "token", "channel", "growth", "url"]),
             Kind::Webhook => (&[], &["url", "webhook", "method", "template", "headers", "signing_key", "token"]),
-            Kind::Thehive => (&[("url", "its address"), ("key", KEY)], &["version", "organisation", "cases"]),
+            Kind::Thehive => {
+                (&[("url", "its address"), ("key", KEY)], &["version", "organisation", "cases", "tlp", "pap", "tags"])
+            }
             Kind::Sns => (&[("topic", "the topic's ARN")], &["url"]),
             Kind::Sqs => (&[("queue", "the queue's URL")], &[]),
             Kind::Eventbridge => (&[("bus", "the bus's name or ARN")], &["url"]),

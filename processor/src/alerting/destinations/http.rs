@@ -23,12 +23,17 @@ impl Maker {
     pub(super) fn slack(&self, of: &settings::Sink) -> Made {
         let way = match (&of.webhook, &of.token) {
             (Some(_), Some(_)) => return Err(Fault::new("webhook", "stands beside `token`: keep one of them")),
+            (Some(_), None) if of.growth.is_some() => {
+                let message =
+                    "is of bots: what a webhook said cannot be changed or replied to; write `token` and `channel`";
+                return Err(Fault::new("growth", message));
+            }
             (Some(_), None) => SlackWay::Webhook { url: self.address(of, "webhook")? },
             (None, Some(_)) => SlackWay::Bot {
                 token: self.required_secret(&of.token, "token")?,
                 channel: required(&of.channel, "channel")?.to_owned(),
                 api: url(of.url.as_deref().unwrap_or(API))?,
-                growth: SlackGrowth::Thread,
+                growth: slack_growth(of)?,
             },
             (None, None) => {
                 let message = "is missing: write the place of a bot's token, or `webhook` with the place of an address";
@@ -80,7 +85,7 @@ impl Maker {
             organisation: of.organisation.clone(),
             version,
             as_case: of.cases.unwrap_or(false),
-            labels: TheHiveLabels::default(),
+            labels: thehive_labels(of, version)?,
             patience: PATIENCE,
         };
         made(TheHive::new(options), "url")
@@ -96,6 +101,32 @@ impl Maker {
                 None => Err(Fault::new(missing, "is missing: write the address, or its place in `webhook`")),
             },
         }
+    }
+}
+
+fn slack_growth(of: &settings::Sink) -> Result<SlackGrowth, Fault> {
+    match of.growth.as_deref() {
+        None | Some("thread") => Ok(SlackGrowth::Thread),
+        Some("update") => Ok(SlackGrowth::Update),
+        Some(other) => Err(Fault::new("growth", format!("is {other:?}: write \"thread\" or \"update\""))),
+    }
+}
+
+fn thehive_labels(of: &settings::Sink, version: TheHiveVersion) -> Result<TheHiveLabels, Fault> {
+    // Version 4 has no amber+strict: its red is 3.
+    let most_tlp = if version == TheHiveVersion::Five { 4 } else { 3 };
+    let usual = TheHiveLabels::default();
+    Ok(TheHiveLabels {
+        tlp: level("tlp", of.tlp, most_tlp)?.unwrap_or(usual.tlp),
+        pap: level("pap", of.pap, 3)?.unwrap_or(usual.pap),
+        tags: of.tags.clone(),
+    })
+}
+
+fn level(key: &str, given: Option<u8>, most: u8) -> Result<Option<u8>, Fault> {
+    match given.filter(|level| *level > most) {
+        Some(level) => Err(Fault::new(key, format!("is {level}: write a level from 0 to {most}"))),
+        None => Ok(given),
     }
 }
 
@@ -115,4 +146,20 @@ fn template(file: &str, of: &settings::Sink) -> Result<Template, Fault> {
     let is_type = |name: &String| name.eq_ignore_ascii_case("content-type");
     let content_type = of.headers.iter().find(|(name, _)| is_type(name)).map(|(_, value)| value.as_str());
     Template::new(file, &source, content_type).map_err(|error| wrong(format!("is no template: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bot_replies_unless_it_is_told_to_replace() {
+        let told = |growth: Option<&str>| {
+            slack_growth(&settings::Sink { growth: growth.map(str::to_owned), ..settings::Sink::default() })
+        };
+        assert_eq!(told(None).ok(), Some(SlackGrowth::Thread));
+        assert_eq!(told(Some("thread")).ok(), Some(SlackGrowth::Thread));
+        assert_eq!(told(Some("update")).ok(), Some(SlackGrowth::Update));
+        assert!(told(Some("replace")).is_err());
+    }
 }

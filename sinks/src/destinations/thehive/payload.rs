@@ -179,7 +179,8 @@ fn tags(message: &Message, labels: &TheHiveLabels) -> Vec<String> {
     let all =
         [Some(DIAL.to_owned()), Some(message.severity.as_str().to_owned()), sample, account].into_iter().flatten();
     let mut tags: Vec<String> = Vec::new();
-    for tag in all.chain(techniques).chain(labels.tags.iter().cloned()) {
+    // Techniques last: there may be too many of them.
+    for tag in all.chain(labels.tags.iter().cloned()).chain(techniques) {
         let tag = inert(&tag, Medium::Plain, MOST_TAG);
         if !tag.is_empty() && !tags.contains(&tag) && tags.len() < MOST_TAGS {
             tags.push(tag);
