@@ -70,7 +70,7 @@ fn without_dead_letters_there_is_nothing_and_nothing_is_made() {
     folder.run("dead-letters show shard/1/0").expect(2, &["there is no dead letter shard/1/0"]);
     folder.run("dead-letters list --data nowhere").expect(2, &["--data nowhere: there is no such folder"]);
     folder.run("dead-letters show 17").expect(2, &["SHARD/SEQUENCE/INDEX"]);
-    folder.run("dead-letters redrive").expect(2, &["NAME"]);
+    folder.run("dead-letters redrive").expect(2, &["which dead letters?", "--all", "--sink NAME", "names"]);
 }
 
 #[test]
@@ -150,6 +150,8 @@ fn the_list_is_in_order_and_narrowed_by_time_and_reason() {
     assert_eq!(reason.iter().map(|entry| entry["position"].as_str().unwrap().to_owned()).collect::<Vec<_>>(), odd);
     let table = folder.run_on_terminal("dead-letters list").expect(0, &[]).out;
     assert!(table.contains("2026-05-03 06:00:00") && table.contains("Reason 1") && table.contains(&all[0]), "{table}");
+    let narrow = folder.dial_on_terminal_of(30, "dead-letters list").run().expect(0, &[]).out;
+    assert!(all.iter().all(|place| narrow.contains(place)), "positions are to be copied: {narrow}");
     // A file that cannot be read hides no other.
     folder.write("dial-data/dead-letters/dt=2026-05-02/broken.jsonl", "{}\n");
     let ended = folder.run("dead-letters list").expect(3, &["broken.jsonl", "line 1"]);

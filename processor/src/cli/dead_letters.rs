@@ -97,7 +97,7 @@ pub(crate) struct LettersShow {
 #[derive(Debug, Args)]
 pub(crate) struct LettersRedrive {
     /// Which ones, as `dial dead-letters list` shows them; without an index all of the record
-    #[arg(value_name = "NAME", required_unless_present_any = ["all", "sink"])]
+    #[arg(value_name = "NAME")]
     pub(crate) names: Vec<Named>,
     /// All of them
     #[arg(long, conflicts_with = "names")]

@@ -49,6 +49,11 @@ async fn show(args: LettersShow, settings: &Settings, output: &Output) -> Result
 }
 
 async fn redrive(args: LettersRedrive, settings: &Settings, output: &Output) -> Result<Outcome> {
+    if args.names.is_empty() && !args.all && args.sink.is_none() {
+        let text = "which dead letters? write --all, --sink NAME for all alerts of a sink, or names as `dial dead-letters \
+                    list` shows them; --dry-run says what would become of them";
+        return Err(Failure::Usage(text.to_owned()));
+    }
     of_kind(args.of.kind, &args.names)?;
     let mut kinds = Kinds::of(args.of.kind, args.sink.as_deref())?;
     let named = |kind| args.names.is_empty() || args.names.iter().any(|name| name.kind() == kind);

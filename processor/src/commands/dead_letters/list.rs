@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 
-use comfy_table::Cell;
 use dial_analytics::dead_letter_file::Letter;
 use dial_analytics::dead_letters::{LetterFile, survey};
 use dial_analytics::layout::Day;
@@ -14,7 +13,7 @@ use futures::{StreamExt, stream};
 use super::record::Entry;
 use crate::cli::LettersList;
 use crate::failure::{Outcome, Result};
-use crate::output::{Output, clock, note, number_cell, plain};
+use crate::output::{Output, clock, counted, note, plain};
 use crate::settings::Settings;
 use crate::stores;
 
@@ -135,16 +134,13 @@ impl Found {
         let entries = self.listed.iter().map(|(_, entry)| entry);
         if output.is_json() {
             entries.clone().try_for_each(|entry| output.json(entry))?;
-        } else if !self.listed.is_empty() {
-            let rows = self.listed.iter().map(|(Reverse((arrival, ..)), entry)| {
-                vec![
-                    Cell::new(arrival.map_or("–".to_owned(), clock)),
-                    number_cell(entry.length),
-                    Cell::new(plain(&entry.reason)),
-                    Cell::new(plain(&entry.position)),
-                ]
-            });
-            output.table(&["arrived (UTC)", "bytes", "reason", "position"], rows)?;
+        } else {
+            // Not as a table: one would break positions, which are to be copied, on most terminals.
+            for (Reverse((arrival, ..)), entry) in &self.listed {
+                let (arrived, bytes) = (arrival.map_or("–".to_owned(), clock), counted(entry.length, "byte"));
+                output.line(&format!("{arrived}  {bytes}  {}", plain(&entry.reason)))?;
+                output.line(&format!("    {}", plain(&entry.position)))?;
+            }
         }
         if self.more {
             note(&format!("there are more than {limit}: raise --limit, or give the last one's time as --to"));
