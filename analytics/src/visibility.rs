@@ -106,6 +106,16 @@ pub async fn visible_within(
     Ok(visibility.among(&folders, files))
 }
 
+/// The keys of files of `table` whose rows are in others for good, whether these files are deleted yet or not: putting
+/// one of them again would add a file that nobody reads.
+///
+/// # Errors
+/// See [`VisibilityError`].
+pub async fn replaced(store: &dyn ObjectStore, table: &Table) -> Result<HashSet<String>, VisibilityError> {
+    let switches = switches(store, &Folders::of(table), (Day::FIRST, Day::LAST)).await?;
+    Ok(switches.into_values().flatten().flat_map(|switch| switch.hide).collect())
+}
+
 /// The written and compacted files of these days.
 pub(crate) async fn files(
     store: &dyn ObjectStore,

@@ -27,6 +27,18 @@ async fn keys(store: &MemoryStore, now: Millis) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn what_any_switch_hides_is_replaced_from_when_it_is_put() {
+    let store = MemoryStore::new();
+    assert!(replaced(&store, &EVENTS).await.unwrap().is_empty());
+    let made = Folders::of(&EVENTS).target_key(day(), 1, "a");
+    put(&store, &written(0)).await;
+    put_switch(&store, 1, 1_000, &[written(0), written(1)], std::slice::from_ref(&made)).await;
+    put_switch(&store, 2, 2_000, std::slice::from_ref(&made), &[]).await;
+    let expected = HashSet::from([written(0), written(1), made]);
+    assert_eq!(replaced(&store, &EVENTS).await.unwrap(), expected);
+}
+
+#[tokio::test]
 async fn a_file_counts_as_the_switches_say() {
     let store = MemoryStore::new();
     assert!(keys(&store, 0).await.is_empty());

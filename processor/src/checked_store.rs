@@ -1,6 +1,7 @@
 //! An [`ObjectStore`] that looks at what is there already where something is put: a file that was cut off, or otherwise
-//! damaged, would keep its rows out of the archive for good.
+//! damaged, would keep its rows out of the archive for good. What compaction has put into larger files is there, too.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,12 +24,14 @@ pub(crate) struct Damaged {
 #[derive(Debug)]
 pub(crate) struct CheckedStore {
     inner: Arc<dyn ObjectStore>,
+    /// The keys whose rows compacted files have.
+    replaced: HashSet<String>,
     damaged: Mutex<Vec<Damaged>>,
 }
 
 impl CheckedStore {
-    pub(crate) fn new(inner: Arc<dyn ObjectStore>) -> CheckedStore {
-        CheckedStore { inner, damaged: Mutex::default() }
+    pub(crate) fn new(inner: Arc<dyn ObjectStore>, replaced: HashSet<String>) -> CheckedStore {
+        CheckedStore { inner, replaced, damaged: Mutex::default() }
     }
 
     /// The objects that were found to be damaged, by their keys.
@@ -72,6 +75,9 @@ fn letters(file: &[u8]) -> Result<u64, String> {
 #[async_trait]
 impl ObjectStore for CheckedStore {
     async fn put_if_absent(&self, key: &str, bytes: Bytes) -> Result<Put, StoreError> {
+        if self.replaced.contains(key) {
+            return Ok(Put::Existed);
+        }
         if self.inner.put_if_absent(key, bytes.clone()).await? == Put::Created {
             return Ok(Put::Created);
         }
@@ -118,7 +124,7 @@ mod tests {
         let inner = Arc::new(MemoryStore::new());
         let key = "dead-letters/dt=2024-05-01/a.jsonl";
         inner.put_if_absent(key, there.to_owned().into()).await.unwrap();
-        let store = CheckedStore::new(inner.clone());
+        let store = CheckedStore::new(inner.clone(), HashSet::new());
         assert_eq!(store.put_if_absent(key, put.to_owned().into()).await.unwrap(), Put::Existed);
         assert_eq!(inner.get(key).await.unwrap(), there, "it stays as it is");
         store.damaged()
@@ -133,6 +139,15 @@ mod tests {
         assert_eq!(found("", &whole).await[0].why, "0 rows and not 1");
         let cut = found(&LINE[..20], &whole).await;
         assert!(cut[0].why.starts_with("20 bytes that cannot be read: ") && cut[0].key.ends_with("a.jsonl"), "{cut:?}");
+    }
+
+    #[tokio::test]
+    async fn what_was_compacted_is_there_already() {
+        let inner = Arc::new(MemoryStore::new());
+        let store = CheckedStore::new(inner.clone(), HashSet::from(["a".to_owned()]));
+        assert_eq!(store.put_if_absent("a", Bytes::from_static(b"x")).await.unwrap(), Put::Existed);
+        assert_eq!(store.put_if_absent("b", Bytes::from_static(b"x")).await.unwrap(), Put::Created);
+        assert_eq!((inner.list("").await.unwrap().len(), store.damaged()), (1, Vec::new()));
     }
 
     #[test]

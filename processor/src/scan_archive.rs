@@ -1,16 +1,20 @@
 //! What `scan --archive` writes: the rows of each input under a name that is a function of the input's bytes, and findings under
 //! names that are functions of what they say. So doing it again adds nothing, in whichever order and company.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dial_analytics::archive;
 use dial_analytics::batch::{ArchiveBatch, FlushPolicy};
+use dial_analytics::events_schema::EVENTS;
 use dial_analytics::findings::FindingRow;
+use dial_analytics::findings_schema::FINDINGS;
 use dial_analytics::position::Position;
 use dial_analytics::shard::Shard;
 use dial_analytics::store::ObjectStore;
+use dial_analytics::visibility;
 use dial_rules::assessment::Assessment;
 use dial_rules::decode::Decoded;
 use dial_rules::tables::Tables;
@@ -23,7 +27,7 @@ use crate::failure::{Failure, Result};
 use crate::finding_files;
 
 /// How many findings are held before they are written: so many make a file for each of their days.
-const FINDINGS: usize = 5_000;
+const FINDINGS_HELD: usize = 5_000;
 
 /// Where a scan archives, and what it has. Clones share that.
 #[derive(Debug, Clone)]
@@ -56,8 +60,18 @@ impl Tally {
 }
 
 impl ScanArchive {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, tables: Arc<Tables>, raw: bool) -> ScanArchive {
-        ScanArchive { store: Arc::new(CheckedStore::new(store)), tables, raw, tally: Arc::default() }
+    /// An archive in this store; what was compacted in it is looked up now.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub(crate) async fn open(store: Arc<dyn ObjectStore>, tables: Arc<Tables>, raw: bool) -> Result<ScanArchive> {
+        let mut compacted = HashSet::new();
+        for table in [&EVENTS, &FINDINGS] {
+            let replaced = visibility::replaced(store.as_ref(), table).await;
+            compacted.extend(replaced.map_err(|error| Failure::outside("the archive", error))?);
+        }
+        let store = Arc::new(CheckedStore::new(store, compacted));
+        Ok(ScanArchive { store, tables, raw, tally: Arc::default() })
     }
 
     pub(crate) fn tally(&self) -> &Tally {
@@ -136,7 +150,7 @@ impl FindingRows {
     pub(crate) async fn add(&mut self, assessments: impl Iterator<Item = Assessment>) -> Result<()> {
         let written = now();
         self.held.extend(assessments.map(|assessment| FindingRow { assessment, version: 1, written }));
-        if self.held.len() >= FINDINGS { self.write().await } else { Ok(()) }
+        if self.held.len() >= FINDINGS_HELD { self.write().await } else { Ok(()) }
     }
 
     /// Writes the last of them.

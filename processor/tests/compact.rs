@@ -213,6 +213,25 @@ async fn days_and_tables_can_be_chosen_and_open_days_wait() {
 }
 
 #[test]
+fn what_was_compacted_is_not_archived_again() {
+    let folder = Folder::new();
+    let (one, other) = support::handful().events.split_at(support::handful().events.len() / 2);
+    folder.write("one.json", support::lines(one));
+    folder.write("other.json", support::lines(other));
+    let scan = || folder.run("scan one.json other.json --archive archive");
+    let counts = || folder.run("compact --location archive --closed-after 0s --dry-run").err;
+    scan().expect(1, &["new file"]);
+    scan().expect(1, &["0 new files"]);
+    // Merged, and what was merged deleted.
+    compact(&folder, "--margin 0s").expect(0, &["merged into"]);
+    sleep(Duration::from_millis(20));
+    let deleted = compact(&folder, "--margin 0s --grace 0s").expect(0, &["deleted"]).err;
+    assert!(!deleted.contains(" 0 deleted"), "{deleted}");
+    scan().expect(1, &["0 new files"]);
+    assert!(counts().contains("nothing to compact"), "{}", counts());
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     let folder = Folder::new();
     folder.run("compact").expect(0, &["there is no archive yet"]);

@@ -57,7 +57,8 @@ pub(crate) async fn run(args: cli::Scan, settings: &Settings, output: &Output) -
     }
     let archive = match &args.archive {
         Some(place) => {
-            Some(ScanArchive::new(stores::archive_to_write_at(place).await?, tables.clone(), settings.archive.raw))
+            let store = stores::archive_to_write_at(place).await?;
+            Some(ScanArchive::open(store, tables.clone(), settings.archive.raw).await?)
         }
         None => None,
     };
