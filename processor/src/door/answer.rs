@@ -78,7 +78,10 @@ impl IntoResponse for Answer {
                 (status, Json(json!({ "events": events, "dead_letters": dead_letters }))).into_response()
             }
             Answer::Alive => (status, "alive\n").into_response(),
-            Answer::NoKey => (status, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response(),
+            // Whoever has no key has no use of the connection, which others are waiting for.
+            Answer::NoKey => {
+                (status, [(header::WWW_AUTHENTICATE, "Bearer"), (header::CONNECTION, "close")]).into_response()
+            }
             Answer::Method(only) => (status, [(header::ALLOW, only)]).into_response(),
             Answer::Refused(_, error) => (status, Json(json!({ "error": error }))).into_response(),
             Answer::Later(_, wait, error) => {

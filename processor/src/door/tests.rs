@@ -111,6 +111,10 @@ async fn with_a_key_events_are_kept_and_without_one_nothing_is_told() {
         expect(&answer, 401, &["content-length: 0"]);
         assert!(answer.ends_with("\r\n\r\n"), "nothing is told: {answer:?}");
     }
+    // Nor does the connection wait for more.
+    let open = String::from_utf8(post("", EVENT)).unwrap().replace("Connection: close\r\n", "");
+    let answer = tokio::time::timeout(Duration::from_secs(20), scene.send(open)).await.expect("it is closed");
+    expect(&answer, 401, &["connection: close"]);
     // Not even which paths there are.
     for path in ["/", "/healthz", "/v1/other"] {
         expect(&scene.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await, 401, &[]);
