@@ -7,6 +7,11 @@ use crate::accounts::Account;
 use crate::addresses::AddressContext;
 use crate::lineage::Lineage;
 
+/// The part of a context that names accounts: as [`Missing::part`] has it.
+pub const ACCOUNTS: &str = "accounts";
+/// The part that says who is behind a credential.
+pub const LINEAGE: &str = "lineage";
+
 /// What tables and services say of who acted, where, and from where.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Context {
@@ -30,6 +35,14 @@ pub struct Context {
     pub missing: Vec<Missing>,
 }
 
+impl Context {
+    /// Whether this part could not be found out, or not wholly.
+    #[must_use]
+    pub fn lacks(&self, part: &str) -> bool {
+        self.missing.iter().any(|missing| missing.part == part)
+    }
+}
+
 /// What a reputation service says of an address, in the words of AbuseIPDB's API v2.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Reputation {
@@ -48,7 +61,7 @@ pub struct Reputation {
 /// A part of the context that its source did not give.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Missing {
-    /// Which: `reputation`, `lineage`, `accounts`.
+    /// Which: [`ACCOUNTS`], [`LINEAGE`], `addresses` or `reputation`.
     pub part: &'static str,
     /// Why, in words for people.
     pub reason: String,

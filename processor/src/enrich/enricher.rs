@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dial_rules::addresses::{AddressKind, kind};
-use dial_rules::context::{Context, Missing, Reputation};
+use dial_rules::context::{ACCOUNTS, Context, LINEAGE, Missing, Reputation};
 use dial_rules::event::Millis;
 use dial_rules::finding::Finding;
 use dial_rules::lineage::{Lineage, Resolved};
@@ -132,7 +132,7 @@ impl Known {
         let mut miss = |part, reason: String| missing.push(Missing { part, reason });
         let account = subject.account_id.as_ref().and_then(|id| tables.accounts.get(id)).cloned();
         if let (None, Some(_), Some(reason)) = (&account, &subject.account_id, &self.unnamed) {
-            miss("accounts", reason.clone());
+            miss(ACCOUNTS, reason.clone());
         }
         if let (Some(_), Some(reason)) = (&subject.source_ip, &self.unread) {
             miss("addresses", reason.clone());
@@ -147,19 +147,19 @@ impl Known {
             None
         });
         if let (Some(reason), Some(_)) = (&self.unlinked, walks_from(finding)) {
-            miss("lineage", reason.clone());
+            miss(LINEAGE, reason.clone());
         }
         let resolved = match (&self.lineages, walks_from(finding)) {
             (Some(answers), Some(origin)) => answers.get(origin).map(Option::<&Resolved>::cloned),
             _ => Ok(None),
         };
         let resolved = resolved.unwrap_or_else(|fault| {
-            miss("lineage", fault.to_string());
+            miss(LINEAGE, fault.to_string());
             None
         });
         let Resolved { mut lineage, chain, cut } = resolved.unwrap_or_default();
         if cut {
-            miss("lineage", LINEAGE_CUT.to_owned());
+            miss(LINEAGE, LINEAGE_CUT.to_owned());
         }
         // What the event says itself is known whatever the store says.
         lineage.extend(subject.origin.clone());

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::rule_names::RuleNames;
 use super::words::{Patterns, Words};
 use crate::addresses::{AddressKind, Network, kind};
-use crate::context::Context;
+use crate::context::{ACCOUNTS, Context, LINEAGE};
 use crate::fault::Fault;
 use crate::finding::Finding;
 
@@ -97,20 +97,35 @@ impl Conditions {
         })
     }
 
-    /// Whether the finding is one of those.
+    /// Whether the finding is one of those, as far as is known.
     pub(super) fn hold(&self, finding: &Finding, context: &Context) -> bool {
+        self.holds(finding, context, |_| false)
+    }
+
+    /// Whether the finding is one of those, or may be: what is asked of a part of the context that is missing holds.
+    pub(super) fn may_hold(&self, finding: &Finding, context: &Context) -> bool {
+        self.holds(finding, context, |part| context.lacks(part))
+    }
+
+    /// `granted` are the parts of the context of which whatever is asked holds.
+    fn holds(&self, finding: &Finding, context: &Context, granted: impl Fn(&str) -> bool) -> bool {
         let subject = &finding.subject;
         let account = context.account.as_ref();
         let known = |asked: &Patterns, texts: &[Option<&str>]| {
             asked.is_empty() || texts.iter().flatten().any(|text| asked.fit(text))
         };
+        let in_unit = || account.and_then(|of| of.ou.as_deref()).is_some_and(|ou| covers(&self.ou, ou));
+        let by_actor = || actors(finding, context).any(|text| self.actor.fit(&text));
+        let by_principal = || principals(finding, context).any(|text| self.principal.fit(&text));
+        let of_account =
+            known(&self.account, &[subject.account_id.as_deref(), account.and_then(|of| of.name.as_deref())])
+                && known(&self.environment, &[account.and_then(|of| of.environment.as_deref())])
+                && (self.ou.is_empty() || in_unit());
+        let of_caller = (self.actor.is_empty() || by_actor()) && (self.principal.is_empty() || by_principal());
         self.rule.as_ref().is_none_or(|ids| ids.contains(&finding.rule_id))
-            && known(&self.account, &[subject.account_id.as_deref(), account.and_then(|of| of.name.as_deref())])
             && known(&self.region, &[subject.region.as_deref()])
-            && known(&self.environment, &[account.and_then(|of| of.environment.as_deref())])
-            && (self.ou.is_empty() || account.and_then(|of| of.ou.as_deref()).is_some_and(|ou| covers(&self.ou, ou)))
-            && (self.actor.is_empty() || actors(finding, context).any(|text| self.actor.fit(&text)))
-            && (self.principal.is_empty() || principals(finding, context).any(|text| self.principal.fit(&text)))
+            && (of_account || granted(ACCOUNTS))
+            && (of_caller || granted(LINEAGE))
             && self.address.hold(subject.source_ip.as_deref())
     }
 }

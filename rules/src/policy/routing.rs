@@ -9,13 +9,15 @@ use super::condition::{Asked, Conditions};
 use super::rule_names::RuleNames;
 use super::words::{Patterns, Words, has_wildcards};
 use crate::assessment::Assessment;
+use crate::context::ACCOUNTS;
 use crate::fault::Fault;
 use crate::finding::FindingKind;
 use crate::nearest::nearest;
 use crate::severity::Severity;
 
-/// `[[routes]]`: findings that go to some sinks. All conditions must hold; of each one word must fit. A finding goes to
-/// every sink that any route names for it.
+/// `[[alerts.route]]`: findings that go to some sinks. All conditions must hold; of each one word must fit. What is asked of
+/// a part of the context that is missing at that time holds: an alert too many is better than none. A finding goes to every
+/// sink that any route names for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Route {
@@ -204,11 +206,12 @@ impl Ready {
             };
             finding.subject.techniques.iter().any(covers)
         };
+        let untagged = || !self.tags.iter().any(tagged) && !context.lacks(ACCOUNTS);
         self.min_severity.is_none_or(|least| assessment.severity() >= least)
             && self.kind.is_none_or(|kind| finding.kind == kind)
-            && (self.tags.is_empty() || self.tags.iter().any(tagged))
+            && (self.tags.is_empty() || !untagged())
             && (self.technique.is_empty() || self.technique.iter().any(below))
-            && self.conditions.hold(finding, context)
+            && self.conditions.may_hold(finding, context)
     }
 }
 

@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::super::tests::{assessed, finding};
 use super::*;
+use crate::context::{LINEAGE, Missing};
 use crate::policy::rule_names;
 
 fn sinks() -> BTreeSet<String> {
@@ -57,6 +58,36 @@ fn each_condition_lets_through_what_it_names_and_nothing_else() {
     }
     assert!(goes(json!({"rule": ["bbbbbbbb", "Key made"], "min_severity": "low"})), "one word of each must fit");
     assert!(!goes(json!({"rule": "Key made", "min_severity": "critical"})), "all conditions must hold");
+}
+
+#[test]
+fn what_is_asked_of_a_missing_part_of_the_context_holds() {
+    let goes = |route: serde_json::Value, missing: Option<&'static str>| {
+        let mut route = route;
+        route["sinks"] = json!("siem");
+        let mut assessment = assessed(finding());
+        if missing == Some(ACCOUNTS) {
+            assessment.context.account = None;
+        }
+        assessment.context.missing =
+            missing.map(|part| Missing { part, reason: "slow".to_owned() }).into_iter().collect();
+        !routes(json!([route])).unwrap().sinks(&assessment).is_empty()
+    };
+    for (key, value, part) in [
+        ("ou", "/Sandbox", ACCOUNTS),
+        ("environment", "test", ACCOUNTS),
+        ("tag", "team=search", ACCOUNTS),
+        ("account", "search", ACCOUNTS),
+        ("actor", "bob", LINEAGE),
+    ] {
+        let route = || json!({key: value});
+        assert!(!goes(route(), None), "{key} is known and another one");
+        assert!(goes(route(), Some(part)), "{key} may be this one");
+        let other = if part == ACCOUNTS { LINEAGE } else { ACCOUNTS };
+        assert!(!goes(route(), Some(other)), "{key} is known although {other} is missing");
+        assert!(!goes(json!({key: value, "min_severity": "critical"}), Some(part)), "what is known decides still");
+        assert!(!goes(json!({key: value, "rule": "bbbbbbbb"}), Some(part)));
+    }
 }
 
 #[test]
