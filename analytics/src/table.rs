@@ -184,7 +184,7 @@ pub(crate) fn element() -> Field {
 }
 
 /// Brings rows of an older file, which has fewer columns, to the table's columns: those it lacks are null, or empty
-/// lists where a list is never null. Columns that the table does not have, of a newer file, are left out: who puts
+/// lists where a list is never null. Columns that the table does not have, of a newer file, are left out: whoever puts
 /// what comes of this in the file's place, as compaction does, first has to see that there are none.
 ///
 /// # Errors
