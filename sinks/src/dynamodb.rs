@@ -215,9 +215,9 @@ where
         let message = service.message().unwrap_or("no message");
         let hint = match code {
             "ValidationException" if message.contains("specified index") => {
-                "; an earlier version made the table: add what it lacks with `dial doctor --create`"
+                "; an earlier version made the table: a `dial run` of this one adds what it lacks when it starts"
             }
-            "ResourceNotFoundException" => "; check the name and region, or create it with `dial doctor --create`",
+            "ResourceNotFoundException" => "; check the name and region: `dial run` makes its tables when it starts",
             "AccessDeniedException" => "; allow it in the role's policy",
             _ => "",
         };

@@ -130,5 +130,5 @@ async fn workers_that_write_over_a_damaged_row_at_once_lose_nothing() {
 async fn a_missing_table_is_named_with_what_to_do() {
     let store = DynamoActorStore::new(Ministack::shared().dynamodb(), "no-such-table");
     let error = store.learn(vec![link(1, 1)], NOW).await.unwrap_err().to_string();
-    assert!(error.contains("no-such-table") && error.contains("dial doctor --create"), "{error}");
+    assert!(error.contains("no-such-table") && error.contains("`dial run` makes its tables"), "{error}");
 }

@@ -112,7 +112,7 @@ async fn creating_the_table_twice_keeps_what_is_in_it() {
 async fn a_missing_table_is_named_with_what_to_do() {
     let store = DynamoFindingStore::new(Ministack::shared().dynamodb(), "no-such-table");
     let error = store.record(vec![finding("0f", NOON, "1")]).await.unwrap_err().to_string();
-    assert!(error.contains("no-such-table") && error.contains("dial doctor --create"), "{error}");
+    assert!(error.contains("no-such-table") && error.contains("`dial run` makes its tables"), "{error}");
 }
 
 #[tokio::test]

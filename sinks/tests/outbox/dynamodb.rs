@@ -142,7 +142,7 @@ async fn a_table_of_the_first_version_gets_what_it_lacks() {
     store.record(vec![finding("1e", NOON, "1")]).await.unwrap();
     store.record_owing(vec![finding("0f", NOON, "1")], Some(START)).await.unwrap();
     let error = store.due(Queue::Findings, START, 9).await.unwrap_err().to_string();
-    assert!(error.contains(&table) && error.contains("dial doctor --create"), "{error}");
+    assert!(error.contains(&table) && error.contains("`dial run`"), "{error}");
 
     futures::future::try_join_all((0..8).map(|_| create_table(&client, &table))).await.unwrap();
     let due = [Due { at: START, key: "0f".to_owned() }];

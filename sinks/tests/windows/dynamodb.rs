@@ -188,7 +188,7 @@ async fn a_missing_table_is_named_with_what_to_do() {
     let appended = store.append(vec![addition("alice", vec![item(NOON, "1")])], NOON).await.map(|_| ());
     let read = store.read(&[all("alice")]).await.map(|_| ());
     for error in [appended, read].map(|done| done.unwrap_err().to_string()) {
-        assert!(error.contains("no-such-table") && error.contains("dial doctor --create"), "{error}");
+        assert!(error.contains("no-such-table") && error.contains("`dial run` makes its tables"), "{error}");
     }
 }
 
