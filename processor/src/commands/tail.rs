@@ -61,6 +61,7 @@ pub(super) async fn run(args: FindingsTail, settings: &Settings, output: &Output
         output,
         store: None,
         away: false,
+        began,
         known: Known::default(),
         whole_every: if is_table { WHOLE_TABLE } else { WHOLE_FILE },
         reach: is_table.then_some(REACH_OF_TABLE),
@@ -90,6 +91,7 @@ struct Tail<'o> {
     store: Option<Arc<dyn FindingStore>>,
     /// The store failed the last time, which was said.
     away: bool,
+    began: Millis,
     known: Known,
     whole_every: Duration,
     reach: Option<Millis>,
@@ -127,6 +129,8 @@ impl Tail<'_> {
             }
         }
         let Some(store) = self.store.clone() else { return Ok(()) };
+        // What came to be while it could not be looked at is news, too.
+        let since = since.or(self.away.then_some(self.began - OVERLAP));
         match self.read(store.as_ref(), since).await {
             Ok(news) => {
                 if std::mem::take(&mut self.away) {

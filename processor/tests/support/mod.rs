@@ -7,6 +7,7 @@ mod events;
 pub(crate) mod logs;
 pub(crate) mod planted;
 pub(crate) mod receiver;
+pub(crate) mod tail;
 
 use std::ffi::OsStr;
 use std::fs;
