@@ -156,7 +156,7 @@ fn they_leave_the_list_only_when_their_sink_took_them() {
     // One is sent by name, to a sink that first wants to be left alone for a moment.
     receiver.answers("202 Accepted");
     receiver.answers_once("429 Slowly\nRetry-After: 1");
-    let fates = folder.run(&format!("dead-letters redrive {}", all[0])).expect(0, &["1 alerts sent again; 0 stay"]);
+    let fates = folder.run(&format!("dead-letters redrive {}", all[0])).expect(0, &["1 alert sent again; 0 stay"]);
     assert_eq!(outcomes(&fates.lines()), [(all[0].as_str(), "redriven")]);
     let received = receiver.take();
     assert_eq!(received.len(), 2);
@@ -180,7 +180,7 @@ fn they_leave_the_list_only_when_their_sink_took_them() {
     assert!(outcomes(&fates).contains(&(fourth.as_str(), "redriven")));
     assert_eq!(list(&folder, ""), [all[3].clone()]);
     folder.write("dial.toml", "[sinks.old]\nkind = 'stdout'\n");
-    let ended = folder.run("dead-letters redrive --kind alert --all").expect(0, &["1 alerts sent again; 0 stay dead"]);
+    let ended = folder.run("dead-letters redrive --kind alert --all").expect(0, &["1 alert sent again; 0 stay dead"]);
     assert!(ended.out.contains("dial findings show"), "the alert is printed: {}", ended.out);
     assert!(list(&folder, "").is_empty());
     let shown = folder.run_on_terminal("dead-letters list --kind alert").expect(0, &[]).out;

@@ -18,7 +18,7 @@ use crate::clock::now;
 use crate::commands::dead_letters::Named;
 use crate::commands::sinks::no_sink;
 use crate::failure::{Failure, Outcome, Result};
-use crate::output::{Output, note, plain, thousands};
+use crate::output::{Output, counted, note, plain, thousands};
 use crate::rule_files::Governed;
 use crate::settings::Settings;
 use crate::{context, rule_files, stores};
@@ -297,10 +297,10 @@ impl Report<'_> {
         if !self.output.is_json() && and_more > 0 {
             self.output.line(&format!("and {} more", thousands(and_more)))?;
         }
-        let [sent, empty, stay] = [redriven, dropped, dead].map(thousands);
+        let (sent, [empty, stay]) = (counted(redriven, "alert"), [dropped, dead].map(thousands));
         let (done, stays) = match self.dry_run {
-            true => ("alerts would be sent again", "would stay dead"),
-            false => ("alerts sent again", "stay dead"),
+            true => ("would be sent again", "would stay dead"),
+            false => ("sent again", "stay dead"),
         };
         let empty = if dropped > 0 { format!("; {empty} whose findings are gone, dropped") } else { String::new() };
         note(&format!("{sent} {done}{empty}; {stay} {stays}"));
