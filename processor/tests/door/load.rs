@@ -137,7 +137,7 @@ impl Client {
         };
         let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
         stream.get_mut().write_all(&[head.as_bytes(), body].concat())?;
-        let (mut status, mut length) = (0, 0);
+        let (mut status, mut length, mut is_last) = (0, 0, false);
         loop {
             let mut line = String::new();
             if stream.read_line(&mut line)? == 0 {
@@ -150,10 +150,15 @@ impl Client {
                 status = line[9..12].parse().unwrap();
             } else if let Some(text) = line.strip_prefix("content-length: ") {
                 length = text.parse().unwrap();
+            } else if line == "connection: close" {
+                is_last = true;
             }
         }
         let mut text = vec![0; length];
         stream.read_exact(&mut text)?;
+        if is_last {
+            self.stream = None;
+        }
         Ok((status, String::from_utf8(text).unwrap()))
     }
 }
